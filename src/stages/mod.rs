@@ -1,0 +1,138 @@
+//! The contract of a stage: a pure function folded over one ordered topic.
+//!
+//! `(context, head of one key, record) -> (change, effects)`. A stage decides and never acts: no
+//! clock, no random numbers, no I/O, no iteration over a hash map. The live worker, a replay, the
+//! simulation and every test call the same `step`, so the same log prefix gives the same bytes.
+//!
+//! The runtime owns everything around it: which records a key has already seen, when state is
+//! written, how effects are numbered. Time and rules come from the log: the context of a record is
+//! the latest fresh tick at or before it.
+
+#![deny(
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::float_arithmetic,
+    clippy::wildcard_enum_match_arm
+)]
+
+pub mod authorisation;
+
+use crate::domain::{command::Tick, time::LogTime};
+
+/// A topic's name without the prefix of the installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Topic(pub &'static str);
+
+/// What holds at a record: the latest fresh tick, whole. Before the first tick: time 0 and the
+/// first versions.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a, R> {
+    pub log_time: LogTime,
+    pub rules: &'a R,
+    pub logic_version: i32,
+}
+
+/// Whom a record concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The record's own key.
+    Key,
+    /// The whole partition: the context, then every key whose deadline has come, in key order.
+    Tick(Tick),
+    /// The partition's fuse: dead letters up to and with this offset may pass.
+    FuseRelease { through_offset: u64 },
+    /// The record's own key: what was parked up to and with this offset is dealt with.
+    EndDiversion { through_offset: u64 },
+}
+
+/// Why a key is stepped.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'a, I> {
+    Record(&'a I),
+    /// A tick brought the key's deadline.
+    Due,
+}
+
+/// One record to publish. `key` absent: the record's own key, to the partition it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing<O> {
+    pub topic: Topic,
+    pub key: Option<Box<str>>,
+    pub body: O,
+}
+
+/// What a step wants: the change of the head (absent: untouched) and the records to publish, in
+/// order. The runtime numbers them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition<C, O> {
+    pub change: Option<C>,
+    pub effects: Vec<Outgoing<O>>,
+}
+
+/// A record that can never be applied: dead-lettered as raw bytes, the state untouched. The code
+/// is stable and known to operators (docs/runbooks).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Poison {
+    pub code: &'static str,
+}
+
+pub trait Stage: Send + Sync + 'static {
+    const NAME: &'static str;
+    const INPUT: Topic;
+    /// Publishing anywhere else is a programming error and stops the worker.
+    const OUTPUTS: &'static [Topic];
+    /// Logic versions this build can decide with, ascending; the first is active before any tick.
+    const LOGIC_VERSIONS: &'static [i32];
+
+    type Input: Send;
+    type Output: Send;
+    type Rules: Send + Sync;
+    /// The state of a key, always in memory, checkpointed in its bucket.
+    type Head: Default + Send;
+    /// The difference between a head and the next; small, so that nothing is cloned to decide.
+    type Change: Send;
+    /// Names one thing under a key that can leave the head, such as a closed payment.
+    type ItemId: Ord + Clone + Send + AsRef<str>;
+    type Item: Clone + Send;
+
+    fn scope(input: &Self::Input) -> Scope;
+
+    /// Items that the record names and the head does not have, though they may exist as side rows.
+    /// Empty for nearly every record: each costs a read.
+    fn items_named(
+        context: &Context<Self::Rules>,
+        head: &Self::Head,
+        input: &Self::Input,
+    ) -> Vec<Self::ItemId>;
+
+    /// Puts an item that was read back into the head, before the step that named it.
+    fn recall(head: &mut Self::Head, id: Self::ItemId, item: Self::Item);
+
+    /// When the key must be stepped by a tick at the latest; `None`: never.
+    fn deadline(head: &Self::Head, rules: &Self::Rules) -> Option<LogTime>;
+
+    /// Decides. Total but for records that contradict themselves (`Poison`).
+    fn step(
+        context: &Context<Self::Rules>,
+        key: &str,
+        head: &Self::Head,
+        cause: Cause<Self::Input>,
+    ) -> Result<Transition<Self::Change, Self::Output>, Poison>;
+
+    /// Applies a change; returns the items that leave the head with it.
+    fn apply(head: &mut Self::Head, change: Self::Change) -> Vec<(Self::ItemId, Self::Item)>;
+
+    /// The tick as it is passed on to readers that keep the same clock; `None`: this stage's
+    /// readers have no ticks.
+    fn pass_on(tick: Tick) -> Option<Outgoing<Self::Output>>;
+
+    /// The answer to a record that waits for one while its key is diverted to the dead letters;
+    /// `None` where nobody waits.
+    fn diverted(
+        context: &Context<Self::Rules>,
+        key: &str,
+        head: &Self::Head,
+        input: &Self::Input,
+    ) -> Option<Outgoing<Self::Output>>;
+}
