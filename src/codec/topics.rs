@@ -1,0 +1,98 @@
+//! The topics: names, keys, schemas, who writes and who reads them.
+//!
+//! Owns the one table that `topics apply`, the start checks and the README's table are made from.
+//! Names are lower case with dots and hyphens; an installation may put a prefix before them.
+
+use crate::stages::Topic;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicSpec {
+    pub topic: Topic,
+    /// What a record's key names.
+    pub key: &'static str,
+    /// Subject of the value's schema; absent where values are other topics' bytes.
+    pub schema: Option<&'static str>,
+    pub max_message_bytes: i64,
+    pub written_by: &'static [&'static str],
+    pub read_by: &'static [&'static str],
+    /// The stage that reads it as its input, if that stage is built.
+    pub input_of: Option<&'static str>,
+}
+
+pub const COMMANDS: Topic = Topic("payments.commands.v1");
+pub const EVENTS: Topic = Topic("payments.events.v1");
+pub const AUTHORISATION_DEAD_LETTERS: Topic = Topic("authorisation.dead-letters.v1");
+
+/// Largest value we decode; a topic takes four times that, so that larger ones become dead letters
+/// instead of vanishing at the producer.
+const RECORD_BYTES_MAX: i64 = 262_144;
+
+pub const TOPICS: &[TopicSpec] = &[
+    TopicSpec {
+        topic: COMMANDS,
+        key: "account",
+        schema: Some("payments.commands.v1"),
+        max_message_bytes: RECORD_BYTES_MAX,
+        written_by: &["edge", "authorisation (ticks, credits of transfers)", "operators"],
+        read_by: &["authorisation"],
+        input_of: Some("authorisation"),
+    },
+    TopicSpec {
+        topic: EVENTS,
+        key: "account",
+        schema: Some("payments.events.v1"),
+        max_message_bytes: RECORD_BYTES_MAX,
+        written_by: &["authorisation"],
+        read_by: &["settlement", "feed", "producer"],
+        input_of: None,
+    },
+    TopicSpec {
+        topic: AUTHORISATION_DEAD_LETTERS,
+        key: "as the source record",
+        schema: None,
+        // The original value, its headers and ours.
+        max_message_bytes: 2 * RECORD_BYTES_MAX,
+        written_by: &["authorisation"],
+        read_by: &["operators"],
+        input_of: None,
+    },
+];
+
+/// The dead-letter topic of a stage, without prefix.
+pub fn dead_letters_of(stage: &str) -> String {
+    format!("{stage}.dead-letters.v1")
+}
+
+/// What every topic is created with and checked against, apart from sizes and replication.
+pub fn settings_of(spec: &TopicSpec) -> Vec<(&'static str, String)> {
+    vec![
+        ("cleanup.policy", "delete".to_owned()),
+        ("retention.ms", "-1".to_owned()),
+        ("retention.bytes", "-1".to_owned()),
+        ("message.timestamp.type", "LogAppendTime".to_owned()),
+        ("max.message.bytes", spec.max_message_bytes.to_string()),
+        ("unclean.leader.election.enable", "false".to_owned()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: names stay legal for Kafka's own metrics and each stage's dead letters have a topic.
+    #[test]
+    fn names() {
+        for spec in TOPICS {
+            let name = spec.topic.0;
+            assert!(
+                name.chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c)),
+                "{name}"
+            );
+            if let Some(stage) = spec.input_of {
+                let letters = dead_letters_of(stage);
+                assert!(TOPICS.iter().any(|other| other.topic.0 == letters), "{letters}");
+            }
+        }
+    }
+}
