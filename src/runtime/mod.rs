@@ -1,0 +1,23 @@
+//! The runtime: runs any stage over one partition of its input, with every effect once.
+//!
+//! Owns order, state in memory, seals, deadlines and the fuse. Knows no Kafka, no Cassandra and no
+//! payments: bytes go through the ports, meaning through the stage. `partition.rs` is the whole
+//! protocol as a state machine without I/O; the simulation and the live worker run the same.
+
+pub mod acks;
+pub mod board;
+pub mod consume;
+pub mod context;
+pub mod due;
+pub mod failure;
+pub mod fuse;
+pub mod heads;
+pub mod health;
+pub mod partition;
+pub mod ports;
+#[cfg(test)]
+pub mod sabotage;
+pub mod seal;
+pub mod settings;
+pub mod sides;
+pub mod telemetry;

@@ -1,0 +1,112 @@
+//! Deliberate bugs, to prove that the simulation sees them. Compiled for unit tests only.
+//!
+//! Owns one value per bug and which of them is switched on in this thread. Some bugs sit in the
+//! runtime (a line at the place where the right thing is done), the others in what stands for the
+//! shell and the servers (tests/simulation). Absent from every binary: `cfg(test)`.
+
+use std::cell::Cell;
+
+macro_rules! bugs {
+    ($($(#[$doc:meta])* $bug:ident),* $(,)?) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Bug { $($(#[$doc])* $bug),* }
+
+        impl Bug {
+            pub const ALL: &'static [Bug] = &[$(Bug::$bug),*];
+        }
+    };
+}
+
+bugs! {
+    // Order of effects.
+    StateBeforeAcks,
+    RowsTakenAtSendTime,
+    CommitWhenSent,
+    TimedOutBatchTakenAsDone,
+    LaterSendsAfterAFailedOne,
+    NewestAckCounts,
+    // Storage.
+    WallClockTimestamps,
+    AckedBatchesLost,
+    NoReadRepair,
+    ReadsAtOne,
+    DirtyHeadEvicted,
+    // Skip and identity.
+    PositionPerBucket,
+    NoRowPosition,
+    TickIndexOverKeys,
+    TickOutputsInAnyOrder,
+    SeenNotKept,
+    SeenNotRestored,
+    SeenWithoutIndex,
+    SeenOneForAllSources,
+    SeenMaximumOverRows,
+    SeenOneTooHigh,
+    // Determinism.
+    RandomStep,
+    ClockReadInStep,
+    RulesByDeploy,
+    // Ticks.
+    CommitAnywhere,
+    CommitAtStaleTick,
+    CommitBehindTick,
+    OlderVersionMovesClock,
+    StepSeesFormerClock,
+    // Passed-on ticks.
+    PassedOnByWorkersClock,
+    PassedOnUnderNewId,
+    PassedOnNotWaitedFor,
+    PassedOnLast,
+    // Side rows.
+    HeadBeforeSideRow,
+    SideReadUnbounded,
+    AnswerPreferredToOwn,
+    OwnDroppedAtAck,
+    ReadBeforeHeadLoaded,
+    SideRowNotLoaded,
+    // Keys and dead letters.
+    NamedKeyLeftUnmarked,
+    DeadLetterFailureIgnored,
+    RecordDivertedNotKey,
+    ResetToLatest,
+    FetchedGapAfterSeek,
+    // Money: the stage itself is wrong, and the same in every run.
+    HoldReleasedTwice,
+    OtherContentAccepted,
+    RepeatHasEffect,
+    OverAvailable,
+    ExpiryTooEarly,
+    CreditRefused,
+}
+
+thread_local! {
+    static INDEX: Cell<(i64, i32)> = const { Cell::new((-1, 0)) };
+    static ACTIVE: Cell<Option<Bug>> = const { Cell::new(None) };
+    static WORKER: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Switches one bug on in this thread, or all off.
+pub fn switch(bug: Option<Bug>) {
+    ACTIVE.set(bug);
+}
+
+pub fn on(bug: Bug) -> bool {
+    ACTIVE.get() == Some(bug)
+}
+
+/// Names the worker that runs now: for bugs that make workers differ.
+pub fn run_as(worker: i64) {
+    WORKER.set(worker);
+}
+
+pub fn worker() -> i64 {
+    WORKER.get()
+}
+
+/// A running number over all outputs of one record.
+pub fn next_index(offset: i64) -> i32 {
+    let (at, index) = INDEX.get();
+    let index = if at == offset { index + 1 } else { 0 };
+    INDEX.set((offset, index));
+    index
+}

@@ -1,0 +1,195 @@
+//! Seals: the image of what changed, and the order in which it becomes durable.
+//!
+//! Owns the one open seal of a partition. The rows are encoded when the seal is opened, so that
+//! consumption goes on at once and no later record can slip into an older image. Side rows are sent
+//! at once; heads only when the side rows and every output at or below the seal's offset are acked;
+//! the offset only when the heads are acked. A next seal waits for this one.
+
+#[cfg(test)]
+use super::sabotage::{self, Bug};
+use super::{
+    partition::Partition,
+    ports::{Batch, Ports, RowWrite},
+};
+use crate::codec::{StageCodec, partitioner::bucket_of};
+use crate::stages::Stage;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Where the open seal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Side rows are on their way (or there are none); the heads wait for them and for the acks.
+    SidesSent,
+    HeadsSent,
+}
+
+pub struct OpenSeal {
+    number: u64,
+    /// Last applied offset at the time of encoding.
+    through: i64,
+    /// Newest record whose side reads may have been asked for before the side rows were stored.
+    step: Step,
+    sides: Vec<Arc<Batch>>,
+    heads: Vec<Arc<Batch>>,
+    /// Batches sent and not yet written.
+    pending: Vec<usize>,
+    sent_sides: bool,
+}
+
+impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
+    /// Encodes everything that changed since the last seal; nothing when one is open or nothing
+    /// was applied since.
+    pub(super) fn open_seal(&mut self) {
+        if self.seal.is_some() || self.durable >= self.applied {
+            return;
+        }
+        let number = self.seals;
+        self.seals += 1;
+        let sides = self.sides.take_unsealed();
+        let mut heads = Vec::with_capacity(self.heads.dirty_len());
+        for key in self.heads.take_dirty() {
+            if let Some(entry) = self.heads.get(&key) {
+                self.scratch.clear();
+                self.codec.encode_row(&entry.row, &mut self.scratch);
+                heads.push(RowWrite {
+                    pos: entry.row.pos,
+                    bytes: self.scratch.clone(),
+                    item: None,
+                    key,
+                });
+            }
+        }
+        self.counts.rows_sealed += (heads.len() + sides.len()) as u64;
+        self.counts.seals += 1;
+        let sides = self.batches(number, 0, sides);
+        let heads = self.batches(number, sides.len(), heads);
+        self.seal = Some(OpenSeal {
+            number,
+            through: self.applied,
+            step: Step::SidesSent,
+            pending: Vec::new(),
+            sides,
+            heads,
+            sent_sides: false,
+        });
+    }
+
+    /// One batch per bucket, split where it would grow too large for one mutation.
+    fn batches(&self, seal: u64, first_index: usize, rows: Vec<RowWrite>) -> Vec<Arc<Batch>> {
+        let mut by_bucket: BTreeMap<u32, Vec<RowWrite>> = BTreeMap::new();
+        for row in rows {
+            let bucket = bucket_of(row.key.as_bytes(), self.binding.buckets);
+            by_bucket.entry(bucket).or_default().push(row);
+        }
+        let mut batches = Vec::new();
+        for (bucket, rows) in by_bucket {
+            let mut part = Vec::new();
+            let mut bytes = 0;
+            for row in rows {
+                let size = row.bytes.len() + row.key.len() + 64;
+                if bytes + size > self.limits.batch_bytes_max && !part.is_empty() {
+                    let index = first_index + batches.len();
+                    let rows = std::mem::take(&mut part);
+                    batches.push(Arc::new(Batch { seal, index, bucket, rows }));
+                    bytes = 0;
+                }
+                bytes += size;
+                part.push(row);
+            }
+            let index = first_index + batches.len();
+            batches.push(Arc::new(Batch { seal, index, bucket, rows: part }));
+        }
+        batches
+    }
+
+    /// A batch is acknowledged. Answers to an earlier seal's repeats are ignored.
+    pub(super) fn written(&mut self, seal: u64, index: usize) {
+        if let Some(open) = &mut self.seal
+            && open.number == seal
+        {
+            open.pending.retain(|pending| *pending != index);
+        }
+    }
+
+    /// Sends what may be sent now, and commits when everything is durable.
+    pub(super) fn advance_seal<P: Ports<S::Rules>>(&mut self, ports: &mut P) {
+        #[cfg(test)]
+        self.take_rows_again();
+        let Some(open) = &mut self.seal else { return };
+        if !open.sent_sides {
+            open.sent_sides = true;
+            send(&open.sides, &mut open.pending, ports);
+        }
+        let (sides_stored, acked) = (open.pending.is_empty(), self.acks.through(open.through));
+        #[cfg(test)]
+        let (sides_stored, acked) = (
+            sides_stored || sabotage::on(Bug::HeadBeforeSideRow),
+            acked || sabotage::on(Bug::StateBeforeAcks),
+        );
+        if open.step == Step::SidesSent && sides_stored && acked {
+            self.sides.stored(self.fetched);
+            open.step = Step::HeadsSent;
+            send(&open.heads, &mut open.pending, ports);
+            #[cfg(test)]
+            if sabotage::on(Bug::CommitWhenSent) {
+                open.pending.clear();
+            }
+        }
+        if open.step == Step::HeadsSent && open.pending.is_empty() {
+            self.durable = open.through;
+            self.seal = None;
+            self.commit(ports);
+        }
+    }
+
+    /// Commits the highest fresh tick that is durable, so that a takeover begins by reading its
+    /// context; never past a dead letter that the fuse still counts.
+    fn commit<P: Ports<S::Rules>>(&mut self, ports: &mut P) {
+        let mut next = None;
+        while let Some(tick) = self.fresh_ticks.front().copied() {
+            if tick > self.durable + 1 || self.fuse.held_at().is_some_and(|held| tick > held) {
+                break;
+            }
+            next = Some(tick);
+            self.fresh_ticks.pop_front();
+        }
+        #[cfg(test)]
+        if sabotage::on(Bug::CommitAnywhere) {
+            next = Some(self.durable + 1);
+        } else if sabotage::on(Bug::CommitBehindTick) {
+            next = next.map(|tick| tick + 1);
+        }
+        if let Some(tick) = next
+            && tick > self.committed
+        {
+            self.committed = tick;
+            ports.commit(tick);
+        }
+    }
+}
+
+#[cfg(test)]
+impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
+    /// The bug that the encoding at the seal avoids: rows as they are when they are sent.
+    fn take_rows_again(&mut self) {
+        let Some(open) = &mut self.seal else { return };
+        if open.step != Step::SidesSent || !sabotage::on(Bug::RowsTakenAtSendTime) {
+            return;
+        }
+        for batch in &mut open.heads {
+            for row in &mut Arc::make_mut(batch).rows {
+                let Some(entry) = self.heads.get(&row.key) else { continue };
+                row.pos = entry.row.pos;
+                row.bytes.clear();
+                self.codec.encode_row(&entry.row, &mut row.bytes);
+            }
+        }
+    }
+}
+
+fn send<R, P: Ports<R>>(batches: &[Arc<Batch>], pending: &mut Vec<usize>, ports: &mut P) {
+    pending.extend(batches.iter().map(|batch| batch.index));
+    for batch in batches {
+        ports.write(batch.clone());
+    }
+}
