@@ -1,0 +1,236 @@
+//! The store of one stage: heads and side rows in buckets.
+//!
+//! Owns the four statements of a stage and how often they are repeated. A write is the rows of one
+//! bucket in one unlogged batch, each row with the timestamp of its log position, repeated with the
+//! same bytes until acknowledged: a time-out says nothing about whether the write landed.
+
+use super::{failure::StoreError, settings::CassandraSettings};
+use crate::runtime::{
+    failure::{Class, pauses},
+    ports::{Batch, SideRead},
+};
+use futures_util::TryStreamExt;
+use scylla::{
+    client::session::Session,
+    statement::{batch::{Batch as CqlBatch, BatchType}, prepared::PreparedStatement},
+};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Write timestamps lie above any clock until 2041, so that a write or delete without one loses
+/// (pipeline.md section 4).
+const TIMESTAMP_BASE_US: i64 = 1 << 51;
+
+/// Rows read per page at takeover.
+const PAGE_ROWS: i32 = 5_000;
+
+pub fn timestamp_us(pos: i64) -> i64 {
+    TIMESTAMP_BASE_US + pos
+}
+
+/// Which log partition a call is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogPartition {
+    pub incarnation: i32,
+    pub partition: i32,
+}
+
+pub struct Store {
+    session: Arc<Session>,
+    select_heads: PreparedStatement,
+    select_head: PreparedStatement,
+    insert_head: PreparedStatement,
+    insert_side: PreparedStatement,
+    select_side: PreparedStatement,
+    select_sides: PreparedStatement,
+    in_flight: Semaphore,
+}
+
+impl Store {
+    pub async fn open(
+        session: Arc<Session>,
+        settings: &CassandraSettings,
+        stage: &str,
+    ) -> Result<Self, StoreError> {
+        let keyspace = &settings.keyspace;
+        let bucket = "incarnation = ? AND log_partition = ? AND bucket = ?";
+        let prepare = async |text: String| {
+            let mut statement = session
+                .prepare(text)
+                .await
+                .map_err(|error| StoreError::Unreachable(error.to_string()))?;
+            statement.set_is_idempotent(true);
+            statement.set_page_size(PAGE_ROWS);
+            Ok::<_, StoreError>(statement)
+        };
+        Ok(Self {
+            select_heads: prepare(format!(
+                "SELECT key, image FROM {keyspace}.{stage}_head WHERE {bucket}"
+            ))
+            .await?,
+            select_head: prepare(format!(
+                "SELECT image FROM {keyspace}.{stage}_head WHERE {bucket} AND key = ?"
+            ))
+            .await?,
+            insert_head: prepare(format!(
+                "INSERT INTO {keyspace}.{stage}_head \
+                 (incarnation, log_partition, bucket, key, image) \
+                 VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?"
+            ))
+            .await?,
+            insert_side: prepare(format!(
+                "INSERT INTO {keyspace}.{stage}_side \
+                 (incarnation, log_partition, bucket, key, item, pos, image) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+            ))
+            .await?,
+            select_side: prepare(format!(
+                "SELECT pos, image FROM {keyspace}.{stage}_side \
+                 WHERE {bucket} AND key = ? AND item = ? AND pos < ? LIMIT 1"
+            ))
+            .await?,
+            select_sides: prepare(format!(
+                "SELECT key, item, pos, image FROM {keyspace}.{stage}_side WHERE {bucket}"
+            ))
+            .await?,
+            in_flight: Semaphore::new(settings.in_flight),
+            session,
+        })
+    }
+
+    /// Reads all heads of a bucket and hands them on page by page. Not repeated: a failure in the
+    /// middle is the caller's to repeat (loading the same row twice is harmless).
+    pub async fn load_heads(
+        &self,
+        log: LogPartition,
+        bucket: u32,
+        mut take: impl FnMut(Box<str>, Vec<u8>),
+    ) -> Result<(), StoreError> {
+        let values = (log.incarnation, log.partition, bucket as i32);
+        let pager = self.session.execute_iter(self.select_heads.clone(), values).await?;
+        let mut rows = pager.rows_stream::<(String, Vec<u8>)>().map_err(StoreError::unreadable)?;
+        while let Some((key, image)) = rows.try_next().await.map_err(StoreError::unreachable)? {
+            take(key.into(), image);
+        }
+        Ok(())
+    }
+
+    /// One head; `None` where the key has none.
+    pub async fn load_head(
+        &self,
+        log: LogPartition,
+        bucket: u32,
+        key: &str,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let values = (log.incarnation, log.partition, bucket as i32, key);
+        let rows = self.session.execute_unpaged(&self.select_head, values).await?;
+        let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
+        let first = rows
+            .maybe_first_row::<(Vec<u8>,)>()
+            .map_err(StoreError::unreadable)?;
+        Ok(first.map(|(image,)| image))
+    }
+
+    /// All side rows of a bucket, newest version first per item.
+    pub async fn load_sides(
+        &self,
+        log: LogPartition,
+        bucket: u32,
+        mut take: impl FnMut(String, String, i64, Vec<u8>),
+    ) -> Result<(), StoreError> {
+        let values = (log.incarnation, log.partition, bucket as i32);
+        let pager = self.session.execute_iter(self.select_sides.clone(), values).await?;
+        let mut rows =
+            pager.rows_stream::<(String, String, i64, Vec<u8>)>().map_err(StoreError::unreadable)?;
+        while let Some((key, item, pos, image)) = rows.try_next().await.map_err(StoreError::unreachable)? {
+            take(key, item, pos, image);
+        }
+        Ok(())
+    }
+
+    /// Writes a batch; returns when it is acknowledged, or with a failure that repeating cannot
+    /// cure. `go_on` hears of every repeat and may end them (the partition was revoked).
+    pub async fn write(
+        &self,
+        log: LogPartition,
+        batch: &Batch,
+        mut go_on: impl FnMut(&StoreError) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut pauses = pauses();
+        loop {
+            let failure = match self.write_once(log, batch).await {
+                Ok(()) => return Ok(()),
+                Err(failure) if failure.class() == Class::Fatal => return Err(failure),
+                Err(failure) => failure,
+            };
+            if !go_on(&failure) {
+                return Ok(());
+            }
+            tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+        }
+    }
+
+    async fn write_once(&self, log: LogPartition, batch: &Batch) -> Result<(), StoreError> {
+        let _permit = self.in_flight.acquire().await;
+        let bucket = batch.bucket as i32;
+        let mut statements = CqlBatch::new(BatchType::Unlogged);
+        statements.set_is_idempotent(true);
+        // Heads and side rows never share a batch: the side rows go first.
+        if batch.rows.first().is_some_and(|row| row.item.is_some()) {
+            let mut values = Vec::with_capacity(batch.rows.len());
+            for row in &batch.rows {
+                let item = row.item.as_deref().unwrap_or_default();
+                let timestamp = timestamp_us(row.pos);
+                statements.append_statement(self.insert_side.clone());
+                values.push((
+                    log.incarnation,
+                    log.partition,
+                    bucket,
+                    &*row.key,
+                    item,
+                    row.pos,
+                    row.bytes.as_slice(),
+                    timestamp,
+                ));
+            }
+            self.session.batch(&statements, values).await?;
+        } else {
+            let mut values = Vec::with_capacity(batch.rows.len());
+            for row in &batch.rows {
+                let timestamp = timestamp_us(row.pos);
+                statements.append_statement(self.insert_head.clone());
+                values.push((
+                    log.incarnation,
+                    log.partition,
+                    bucket,
+                    &*row.key,
+                    row.bytes.as_slice(),
+                    timestamp,
+                ));
+            }
+            self.session.batch(&statements, values).await?;
+        }
+        Ok(())
+    }
+
+    /// The newest version of an item below a position.
+    pub async fn read_side(
+        &self,
+        log: LogPartition,
+        read: &SideRead,
+    ) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
+        let _permit = self.in_flight.acquire().await;
+        let values = (
+            log.incarnation,
+            log.partition,
+            read.bucket as i32,
+            &*read.key,
+            &*read.item,
+            read.below,
+        );
+        let rows = self.session.execute_unpaged(&self.select_side, values).await?;
+        let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
+        rows.maybe_first_row::<(i64, Vec<u8>)>().map_err(StoreError::unreadable)
+    }
+}
+

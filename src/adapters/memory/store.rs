@@ -1,0 +1,123 @@
+//! The store twin: heads and side rows by bucket, one cell each, the later write timestamp wins.
+//!
+//! Owns Cassandra's rule for cells and nothing else. Two different values under one timestamp can
+//! only come from a step that is not deterministic: Cassandra would take the larger value in
+//! silence, the twin panics.
+
+use crate::runtime::ports::{Batch, RowWrite};
+use std::collections::BTreeMap;
+
+/// Later than any clock until 2041, so that no accidental write wins over a row of ours.
+pub const TIMESTAMP_FIRST_US: i64 = 1 << 51;
+
+/// Where a bucket lies: (incarnation, partition, bucket).
+pub type Place = (i32, i32, u32);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    pub timestamp_us: i64,
+    pub bytes: Vec<u8>,
+}
+
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    heads: BTreeMap<Place, BTreeMap<Box<str>, Cell>>,
+    /// (key, item) -> pos -> version
+    sides: BTreeMap<Place, BTreeMap<(Box<str>, Box<str>), BTreeMap<i64, Cell>>>,
+    rules: BTreeMap<i32, Vec<u8>>,
+}
+
+impl MemoryStore {
+    /// Writes a batch; each row's timestamp follows from its position.
+    pub fn write(&mut self, incarnation: i32, partition: i32, batch: &Batch) {
+        for row in &batch.rows {
+            let timestamp_us = TIMESTAMP_FIRST_US + row.pos;
+            self.write_row((incarnation, partition, batch.bucket), row, timestamp_us);
+        }
+    }
+
+    /// Writes one row under a timestamp. Panics on another value under the same timestamp.
+    pub fn write_row(&mut self, place: Place, row: &RowWrite, timestamp_us: i64) {
+        let cell = Cell { timestamp_us, bytes: row.bytes.clone() };
+        let key = Box::from(row.key.as_ref());
+        match &row.item {
+            None => put(self.heads.entry(place).or_default(), key, cell),
+            Some(item) => {
+                let versions = self.sides.entry(place).or_default();
+                put(versions.entry((key, item.clone())).or_default(), row.pos, cell);
+            }
+        }
+    }
+
+    /// The heads of one bucket, in key order.
+    pub fn heads(&self, place: Place) -> impl Iterator<Item = (&str, &Cell)> {
+        self.heads.get(&place).into_iter().flatten().map(|(key, cell)| (key.as_ref(), cell))
+    }
+
+    pub fn head(&self, place: Place, key: &str) -> Option<&Cell> {
+        self.heads.get(&place)?.get(key)
+    }
+
+    /// The newest version of an item below `below`: its position and cell.
+    pub fn side(&self, place: Place, key: &str, item: &str, below: i64) -> Option<(i64, &Cell)> {
+        let versions = self.sides.get(&place)?.get(&(Box::from(key), Box::from(item)))?;
+        versions.range(..below).next_back().map(|(pos, cell)| (*pos, cell))
+    }
+
+    /// Versions of rules are immutable: the first one stays.
+    pub fn put_rules(&mut self, version: i32, bytes: &[u8]) {
+        self.rules.entry(version).or_insert_with(|| bytes.to_vec());
+    }
+
+    pub fn rules(&self, version: i32) -> Option<&[u8]> {
+        self.rules.get(&version).map(Vec::as_slice)
+    }
+}
+
+fn put<K: Ord + std::fmt::Debug>(cells: &mut BTreeMap<K, Cell>, key: K, cell: Cell) {
+    match cells.get_mut(&key) {
+        Some(known) if known.timestamp_us == cell.timestamp_us => assert!(
+            known.bytes == cell.bytes,
+            "two values under one timestamp: {key:?} at {}",
+            cell.timestamp_us - TIMESTAMP_FIRST_US
+        ),
+        Some(known) if known.timestamp_us > cell.timestamp_us => {}
+        Some(known) => *known = cell,
+        None => {
+            cells.insert(key, cell);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(pos: i64, item: Option<&str>, bytes: &[u8]) -> Batch {
+        let row = RowWrite { key: "a".into(), item: item.map(Box::from), pos, bytes: bytes.into() };
+        Batch { seal: 0, index: 0, bucket: 3, rows: vec![row] }
+    }
+
+    /// Goal: the later position wins whatever the order, repeats are no-ops, side versions are
+    /// found below a position. Method: write late, early and again.
+    #[test]
+    fn later_wins() {
+        let (mut store, place) = (MemoryStore::default(), (1, 0, 3));
+        for (pos, bytes) in [(7, b"new"), (5, b"old"), (7, b"new")] {
+            store.write(1, 0, &batch(pos, None, bytes));
+            store.write(1, 0, &batch(pos, Some("p:1"), bytes));
+        }
+        assert_eq!(store.head(place, "a").map(|cell| cell.bytes.as_slice()), Some(&b"new"[..]));
+        for (below, pos) in [(5, None), (6, Some(5)), (7, Some(5)), (8, Some(7))] {
+            assert_eq!(store.side(place, "a", "p:1", below).map(|(pos, _)| pos), pos, "{below}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "two values under one timestamp")]
+    fn two_values_under_one_timestamp() {
+        let mut store = MemoryStore::default();
+        store.write(1, 0, &batch(7, None, b"one"));
+        store.write(1, 0, &batch(7, None, b"two"));
+    }
+}

@@ -1,0 +1,6 @@
+//! Adapters: the edges of the process. One adapter never names another.
+
+pub mod cassandra;
+pub mod http;
+pub mod kafka;
+pub mod memory;
