@@ -1,0 +1,5 @@
+//! What every command line of tapline shares: flags, tables and JSON, progress.
+
+pub mod common;
+pub mod print;
+pub mod progress;
