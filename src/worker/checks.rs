@@ -1,0 +1,231 @@
+//! Start checks: everything that must be true outside before a worker touches anything.
+//!
+//! Owns the list of refusals (operations.md 1.6): each with a stable code and a sentence that says
+//! what to do. Unreachable is not refused: the caller keeps trying until the start deadline.
+
+use crate::adapters::{
+    cassandra::{
+        incarnations::{self, Incarnation},
+        rules,
+        session::Session,
+        tables,
+    },
+    kafka::{
+        reader::{Reader, Span},
+        topics::Topics,
+    },
+};
+use crate::codec::{headers::HeaderList, raw::RawRecord, topics::TopicSpec};
+use crate::config::Config;
+use crate::runtime::settings::Profile;
+use std::time::Duration;
+
+/// Header of the first record of a stage's input partition: names this life of the topic.
+pub const BIRTH: &str = "tapline-birth";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: &'static str,
+    pub sentence: String,
+}
+
+/// What the checks found out; complete when there is no refusal.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub refusals: Vec<Refusal>,
+    pub incarnation: Option<Incarnation>,
+    /// The document of rules version 1.
+    pub first_rules: Option<String>,
+}
+
+/// A dependency did not answer; worth trying again.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreachable(pub String);
+
+impl Unreachable {
+    pub fn from_display(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Checks Kafka's topics, Cassandra's tables and the tie between the two for the stage that reads
+/// `input`.
+pub async fn run(
+    config: &Config,
+    session: &Session,
+    input: &TopicSpec,
+) -> Result<Found, Unreachable> {
+    let mut found = Found::default();
+    check_tables(config, session, &mut found).await?;
+    check_topics(config, &mut found).await?;
+    if found.refusals.is_empty() {
+        check_incarnation(config, session, input, &mut found).await?;
+        check_rules(config, session, &mut found).await?;
+    }
+    Ok(found)
+}
+
+async fn check_tables(
+    config: &Config,
+    session: &Session,
+    found: &mut Found,
+) -> Result<(), Unreachable> {
+    let refusals = tables::check(session, &config.cassandra)
+        .await
+        .map_err(Unreachable::from_display)?;
+    found.refusals.extend(
+        refusals.into_iter().map(|it| Refusal { code: it.code, sentence: it.sentence }),
+    );
+    Ok(())
+}
+
+async fn check_topics(config: &Config, found: &mut Found) -> Result<(), Unreachable> {
+    let topics = Topics::open(&config.kafka).map_err(Unreachable::from_display)?;
+    for (_, state) in topics.states().await.map_err(Unreachable::from_display)? {
+        if !state.exists {
+            found.refusals.push(Refusal {
+                code: "topic_missing",
+                sentence: format!(
+                    "topic {} does not exist; run `tapline topics apply --execute`",
+                    state.name
+                ),
+            });
+        }
+        found.refusals.extend(
+            state.differences.into_iter().map(|it| Refusal { code: it.code, sentence: it.sentence }),
+        );
+        if config.worker.profile == Profile::Production && state.exists && state.replication_factor < 3
+        {
+            found.refusals.push(Refusal {
+                code: "durability_low",
+                sentence: format!(
+                    "topic {} has {} replicas; profile production needs 3",
+                    state.name, state.replication_factor
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Is this the very log that the state was made from?
+async fn check_incarnation(
+    config: &Config,
+    session: &Session,
+    input: &TopicSpec,
+    found: &mut Found,
+) -> Result<(), Unreachable> {
+    let topic = config.kafka.topic(input.topic.0);
+    let known = incarnations::of_topic(session, &config.cassandra.keyspace, &topic)
+        .await
+        .map_err(Unreachable::from_display)?;
+    let Some(known) = known else {
+        found.refusals.push(Refusal {
+            code: "cluster_changed",
+            sentence: format!(
+                "topic {topic} is not registered in keyspace {}; run `tapline topics apply --execute`",
+                config.cassandra.keyspace
+            ),
+        });
+        return Ok(());
+    };
+    let mut refuse = |code, sentence| found.refusals.push(Refusal { code, sentence });
+    if known.partitions != config.kafka.partitions as i32 {
+        refuse(
+            "partition_count",
+            format!(
+                "topic {topic} was registered with {} partitions, kafka.partitions says {}; the \
+                 count of a live topic never changes",
+                known.partitions, config.kafka.partitions
+            ),
+        );
+    }
+    if known.buckets != config.runtime.buckets_per_partition as i32 {
+        refuse(
+            "config_invalid",
+            format!(
+                "topic {topic} was registered with {} buckets, runtime.buckets_per_partition says \
+                 {}; it decides where rows live and never changes",
+                known.buckets, config.runtime.buckets_per_partition
+            ),
+        );
+    }
+    let settings = config.kafka.clone();
+    let births = tokio::task::spawn_blocking(move || births(&settings, &topic))
+        .await
+        .map_err(Unreachable::from_display)??;
+    for (partition, birth) in births {
+        if birth.as_deref().is_some_and(|id| id != known.birth_id) {
+            refuse(
+                "cluster_changed",
+                format!(
+                    "{}/{partition} was born as {}, its state belongs to {}: the topic was made \
+                     anew, or this is another cluster; use an empty keyspace or the right cluster",
+                    known.topic,
+                    birth.unwrap_or_default(),
+                    known.birth_id
+                ),
+            );
+        }
+    }
+    found.incarnation = Some(known);
+    Ok(())
+}
+
+async fn check_rules(
+    config: &Config,
+    session: &Session,
+    found: &mut Found,
+) -> Result<(), Unreachable> {
+    let document = rules::load(session, &config.cassandra.keyspace, 1)
+        .await
+        .map_err(Unreachable::from_display)?;
+    if document.is_none() {
+        found.refusals.push(Refusal {
+            code: "rules_missing",
+            sentence: "rules version 1 is not stored; run `tapline rules activate rules/1.toml \
+                       --execute`"
+                .to_owned(),
+        });
+    }
+    found.first_rules = document;
+    Ok(())
+}
+
+/// The birth id that the first record of each partition carries. `None`: the log no longer begins
+/// at 0, so it cannot be asked.
+pub fn births(
+    settings: &crate::adapters::kafka::settings::KafkaSettings,
+    topic: &str,
+) -> Result<Vec<(i32, Option<String>)>, Unreachable> {
+    let reader = Reader::open(settings, "tapline.check").map_err(Unreachable::from_display)?;
+    let spans = reader.spans(topic).map_err(Unreachable::from_display)?;
+    let mut births = Vec::new();
+    for span in spans {
+        let birth = match span {
+            Span { start: 0, end, .. } if end > 0 => {
+                reader.assign(topic, &[(span.partition, 0)]).map_err(Unreachable::from_display)?;
+                let first =
+                    reader.next(Duration::from_secs(10)).map_err(Unreachable::from_display)?;
+                let Some((_, record)) = first else {
+                    return Err(Unreachable(format!("no record from {topic}/{}", span.partition)));
+                };
+                Some(birth_of(&record))
+            }
+            Span { start: 0, .. } => Some(String::new()),
+            Span { .. } => None,
+        };
+        births.push((span.partition, birth));
+    }
+    Ok(births)
+}
+
+/// Empty where the record is no birth record.
+fn birth_of(record: &RawRecord) -> String {
+    birth_in(&record.headers).unwrap_or_default().to_owned()
+}
+
+pub fn birth_in(headers: &HeaderList) -> Option<&str> {
+    headers.text(BIRTH)
+}
