@@ -1,0 +1,244 @@
+//! Evidence from running servers.
+//!
+//! Owns the order of reading, which makes a moving system judgeable: committed offsets first, then
+//! rows, then the topics to the end noted last. So whatever a commit promised is in the rows read
+//! after it, and no row stands above the records read. Reads only; joins no group.
+
+use super::{
+    evidence::{
+        COMMANDS, Committed, DEAD_LETTERS, EVENTS, Evidence, Headers, Incarnation, Rec, Span,
+        StoredRow, Topic,
+    },
+    folder,
+};
+use futures_util::TryStreamExt;
+use scylla::{
+    client::session::Session,
+    statement::{Consistency, unprepared::Statement},
+};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use tapline::adapters::{
+    cassandra::{session, settings::CassandraSettings},
+    kafka::{
+        reader::{Reader, Span as Found},
+        settings::KafkaSettings,
+    },
+};
+
+const PAGE_ROWS: i32 = 2_000;
+/// The start checks and commands use as much.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+
+pub struct Sources {
+    pub kafka: String,
+    pub kafka_properties: BTreeMap<String, String>,
+    pub cassandra: Vec<String>,
+    pub keyspace: String,
+    pub topic_prefix: String,
+    pub group: String,
+    pub journal: Option<PathBuf>,
+    pub all_replicas: bool,
+}
+
+/// Errors: what could not be read and why.
+pub fn gather(sources: &Sources) -> Result<Evidence, String> {
+    let reader = Reader::open(&kafka(sources), &sources.group)
+        .map_err(|error| format!("kafka {}: {error}", sources.kafka))?;
+    let mut evidence = Evidence { committed: committed(&reader, sources)?, ..Evidence::default() };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    runtime.block_on(rows(sources, &mut evidence))?;
+    for name in [COMMANDS, EVENTS, DEAD_LETTERS] {
+        let topic = topic(&reader, sources, name, &mut evidence.spans)?;
+        match name {
+            COMMANDS => evidence.commands = topic,
+            EVENTS => evidence.events = topic,
+            _ => evidence.dead_letters = topic,
+        }
+    }
+    if let Some(path) = &sources.journal {
+        evidence.journal = Some(folder::journal(path)?);
+    }
+    Ok(evidence)
+}
+
+fn kafka(sources: &Sources) -> KafkaSettings {
+    let mut properties = sources.kafka_properties.clone();
+    let security_protocol = properties.remove("security.protocol");
+    KafkaSettings {
+        bootstrap: sources.kafka.clone(),
+        topic_prefix: sources.topic_prefix.clone(),
+        group_prefix: String::new(),
+        partitions: 1,
+        replication_factor: 1,
+        session_timeout: SESSION_TIMEOUT,
+        instance_id: None,
+        host: "auditor".to_owned(),
+        security_protocol: security_protocol.unwrap_or("plaintext".to_owned()),
+        sasl_mechanism: None,
+        username: None,
+        password: None,
+        tls_ca_path: None,
+        tls_certificate_path: None,
+        tls_key_path: None,
+        tls_key_password: None,
+        linger: Duration::ZERO,
+        compression: "none".to_owned(),
+        properties,
+        registry_ids_file: None,
+    }
+}
+
+fn committed(reader: &Reader, sources: &Sources) -> Result<Vec<Committed>, String> {
+    let topic = format!("{}{COMMANDS}", sources.topic_prefix);
+    let failed = |error| format!("{topic}, group {}: {error}", sources.group);
+    let partitions = reader.partitions(&topic).map_err(failed)?;
+    if partitions.is_empty() {
+        return Err(format!("{topic} does not exist"));
+    }
+    let offsets = reader.committed(&topic, &partitions).map_err(failed)?;
+    let known = partitions.iter().zip(offsets);
+    Ok(known
+        .filter_map(|(partition, offset)| {
+            Some(Committed { partition: *partition, offset: offset? })
+        })
+        .collect())
+}
+
+fn topic(
+    reader: &Reader,
+    sources: &Sources,
+    name: &str,
+    spans: &mut Vec<Span>,
+) -> Result<Topic, String> {
+    let full = format!("{}{name}", sources.topic_prefix);
+    let failed = |error| format!("{full}: {error}");
+    let found: Vec<Found> = reader.spans(&full).map_err(failed)?;
+    if found.is_empty() {
+        return Err(format!("{full} does not exist"));
+    }
+    spans.extend(found.iter().map(|span| Span {
+        topic: name.to_owned(),
+        partition: span.partition,
+        start: span.start,
+        end: span.end,
+    }));
+    let mut topic = Topic::new();
+    reader
+        .read(&full, &found, |partition, raw| {
+            topic.entry(partition).or_default().push(Rec {
+                offset: raw.offset,
+                timestamp_ms: raw.timestamp_ms,
+                key: raw.key.map(Vec::into_boxed_slice),
+                value: raw.value.map(Vec::into_boxed_slice),
+                headers: Headers::pack(raw.headers.iter()),
+            });
+        })
+        .map_err(failed)?;
+    Ok(topic)
+}
+
+// ---------------------------------------------------------------------- tables
+
+async fn rows(sources: &Sources, evidence: &mut Evidence) -> Result<(), String> {
+    let settings = CassandraSettings {
+        contact: sources.cassandra.clone(),
+        keyspace: sources.keyspace.clone(),
+        local_dc: None,
+        username: None,
+        password: None,
+        tls: false,
+        tls_ca_path: None,
+        replication_factor: 1,
+        in_flight: 32,
+    };
+    let session = session::connect(&settings).await.map_err(|error| error.to_string())?;
+    let (keyspace, all) = (&sources.keyspace, sources.all_replicas);
+    evidence.incarnation = incarnation(&session, keyspace, &sources.topic_prefix).await?;
+    let columns = "incarnation, log_partition, bucket, key";
+    let heads =
+        format!("SELECT {columns}, writetime(image), image FROM {keyspace}.authorisation_head");
+    type Head = (i32, i32, i32, String, Option<i64>, Vec<u8>);
+    each(&session, heads, all, |(incarnation, partition, bucket, key, at_us, image): Head| {
+        evidence.heads.push(StoredRow {
+            incarnation,
+            partition,
+            bucket,
+            key: key.into(),
+            item: None,
+            pos: None,
+            written_at_us: at_us,
+            image: image.into(),
+        });
+    })
+    .await?;
+    let sides = format!(
+        "SELECT {columns}, writetime(image), image, item, pos FROM {keyspace}.authorisation_side"
+    );
+    type Side = (i32, i32, i32, String, Option<i64>, Vec<u8>, String, i64);
+    let take = |(incarnation, partition, bucket, key, at_us, image, item, pos): Side| {
+        evidence.sides.push(StoredRow {
+            incarnation,
+            partition,
+            bucket,
+            key: key.into(),
+            item: Some(item.into()),
+            pos: Some(pos),
+            written_at_us: at_us,
+            image: image.into(),
+        });
+    };
+    each(&session, sides, all, take).await
+}
+
+/// The newest life that is recorded of the commands topic.
+async fn incarnation(
+    session: &Session,
+    keyspace: &str,
+    prefix: &str,
+) -> Result<Option<Incarnation>, String> {
+    let topic = format!("{prefix}{COMMANDS}");
+    let query = format!(
+        "SELECT incarnation, topic, birth_id, partitions, buckets FROM {keyspace}.log_incarnation"
+    );
+    let mut newest: Option<Incarnation> = None;
+    type Row = (i32, String, Option<String>, Option<i32>, Option<i32>);
+    each(session, query, false, |(number, of, birth_id, partitions, buckets): Row| {
+        if of == topic && newest.as_ref().is_none_or(|known| known.incarnation < number) {
+            newest = Some(Incarnation {
+                incarnation: number,
+                topic: of,
+                birth_id: birth_id.unwrap_or_default(),
+                partitions: partitions.unwrap_or(0),
+                buckets: buckets.unwrap_or(0),
+            });
+        }
+    })
+    .await?;
+    Ok(newest)
+}
+
+async fn each<Row>(
+    session: &Session,
+    query: String,
+    all_replicas: bool,
+    mut take: impl FnMut(Row),
+) -> Result<(), String>
+where
+    Row: for<'f, 'm> scylla::deserialize::row::DeserializeRow<'f, 'm> + 'static,
+{
+    let failed = |error: &dyn std::fmt::Display| format!("{query}: {error}");
+    let mut statement = Statement::new(query.clone()).with_page_size(PAGE_ROWS);
+    if all_replicas {
+        statement.set_consistency(Consistency::All);
+    }
+    let pager = session.query_iter(statement, &[]).await.map_err(|error| failed(&error))?;
+    let mut rows = pager.rows_stream::<Row>().map_err(|error| failed(&error))?;
+    while let Some(row) = rows.try_next().await.map_err(|error| failed(&error))? {
+        take(row);
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! The load, live: sends planned commands to Kafka, reads the answers back, measures and proves.
+//!
+//! Owns pacing, latency and progress. What is sent and what must come back is `producer`'s; nothing
+//! here decides about money. Latency is always from the planned time: a sender that falls behind
+//! shows it, instead of measuring less.
+
+pub mod answers;
+pub mod bench;
+pub mod cards;
+pub mod cli;
+pub mod lane;
+pub mod latency;
+pub mod machine;
+pub mod play;
+pub mod workers;

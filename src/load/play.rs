@@ -1,0 +1,1 @@
+//! Playing a folder of real data, live.
