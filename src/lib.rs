@@ -1,0 +1,18 @@
+//! tapline: card taps into settled money, a customer's feed and a push, on Kafka and Cassandra.
+//!
+//! Layers, each naming only those below it (checked by tests/tidy.rs):
+//! `adapters` → `runtime` → `codec` → `stages` → `domain`. ARCHITECTURE.md tells the whole story.
+
+pub mod adapters;
+pub mod codec;
+pub mod config;
+pub mod console;
+pub mod domain;
+pub mod load;
+pub mod logging;
+pub mod operator;
+pub mod producer;
+pub mod runtime;
+pub mod stack;
+pub mod stages;
+pub mod worker;

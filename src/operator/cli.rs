@@ -1,0 +1,60 @@
+//! The command line of `tapline`: names, flags and help.
+//!
+//! Owns the shape only; each command's work lies in its own file. What changes topics, offsets,
+//! tables or records prints a plan and does nothing; `--execute` acts.
+
+pub use crate::console::common::Common;
+use clap::{Parser, Subcommand};
+
+/// Card taps into settled money, a customer's feed and a push, on Kafka and Cassandra.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tapline",
+    version,
+    propagate_version = true,
+    after_help = "First steps:\n  tapline demo                 the whole pipeline on real servers and real data\n  \
+                  tapline stack up             a Kafka and a Cassandra on this machine\n  \
+                  tapline lag                  how far behind each partition is, in records, seconds and money\n\n\
+                  Exit codes: 0 done · 1 ran, but the verdict is bad · 2 wrong usage · 3 failed while running ·\n  \
+                  4 refused · 5 a server stayed unreachable"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Plays real data through the pipeline on real servers and checks it to the cent
+    Demo(super::demo::DemoArgs),
+    /// A Kafka and a Cassandra on this machine, on Docker or Java
+    #[command(subcommand)]
+    Stack(super::stacks::StackCommand),
+    /// Topics: list, create and check, look into
+    #[command(subcommand)]
+    Topics(super::topics::TopicsCommand),
+    /// Tables of the store
+    #[command(subcommand)]
+    Tables(super::tables::TablesCommand),
+    /// Versions of the payment rules
+    #[command(subcommand)]
+    Rules(super::rules::RulesCommand),
+    /// Runs stages as a pod would (the same as `tapline-worker`)
+    #[command(hide = true)]
+    Worker(super::worker::WorkerArgs),
+}
+
+/// Runs a parsed command line; returns the exit code.
+pub fn run(cli: Cli) -> i32 {
+    let common = &cli.common;
+    match cli.command {
+        Command::Demo(args) => super::demo::run(common, args),
+        Command::Stack(command) => super::stacks::run(common, command),
+        Command::Topics(command) => super::topics::run(common, command),
+        Command::Tables(command) => super::tables::run(common, command),
+        Command::Rules(command) => super::rules::run(common, command),
+        Command::Worker(args) => super::worker::run(common, args),
+    }
+}
