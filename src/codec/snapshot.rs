@@ -29,6 +29,8 @@ pub struct Row<H> {
     pub chain: Chain,
     /// The key waits behind a dead letter, and the latest record that does.
     pub diverted_through: Option<i64>,
+    /// The latest record that was poison itself: the fuse counts it again after a takeover.
+    pub poisoned_at: Option<i64>,
     pub state: H,
 }
 
@@ -40,6 +42,7 @@ impl<H: Default> Default for Row<H> {
             seq: 0,
             chain: Chain::default(),
             diverted_through: None,
+            poisoned_at: None,
             state: H::default(),
         }
     }

@@ -142,10 +142,10 @@ pub const SETTINGS: &[Setting] = &[
     required("cassandra.in_flight", count(1, 1024), "64", "requests in flight; 32 to 256 is a good range"),
 
     required("runtime.ticks", Kind::DurationOrOff, "250ms", "how often a clock record is written into each command partition; `off` where somebody else does"),
-    required("runtime.seal_interval", Kind::Duration, "50ms", "how often changed state is checkpointed; `20ms` to `100ms` is a good range"),
+    required("runtime.seal_interval", Kind::Duration, "100ms", "pause between two checkpoints of changed state; answers do not wait for it, a takeover repeats what it covers"),
     required("runtime.buckets_per_partition", count(1, 4096), "16", "rows of the store over which a partition's keys spread; never changes for a live topic"),
-    required("runtime.inflight_records_max", count(1, 10_000_000), "50000", "records fetched and not yet applied, before polling stops"),
-    required("runtime.inflight_bytes_max", count(MIB, 1 << 36), "67108864", "the same in bytes"),
+    required("runtime.inflight_records_max", count(1, 10_000_000), "10000", "records of a partition fetched and not yet applied, before polling stops"),
+    required("runtime.inflight_bytes_max", count(MIB, 1 << 36), "16777216", "the same in bytes"),
     required("runtime.uncommitted_records_max", count(1, 100_000_000), "200000", "records applied and not yet committed, before the input stops"),
     required("runtime.batch_records_max", count(1, 100_000), "500", "records applied in one go, before others get their turn"),
     required("runtime.batch_bytes_max", count(1 << 16, 16 * MIB), "1048576", "size at which a batch of rows for the store is split"),

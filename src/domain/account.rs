@@ -107,11 +107,12 @@ pub struct Alias {
     pub marks: Vec<Mark>,
 }
 
+/// Boxed, because the map that holds items allocates room for eleven at once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Item {
-    Payment(Payment),
-    Booking(Booking),
-    Alias(Alias),
+    Payment(Box<Payment>),
+    Booking(Box<Booking>),
+    Alias(Box<Alias>),
 }
 
 /// Running sums of one account, of which a partition's lag in money is added up. Only growing.
@@ -180,7 +181,7 @@ impl Account {
 
     pub fn payments(&self) -> impl Iterator<Item = (&ItemId, &Payment)> {
         self.items.iter().filter_map(|(id, item)| match item {
-            Item::Payment(payment) => Some((id, payment)),
+            Item::Payment(payment) => Some((id, payment.as_ref())),
             Item::Booking(_) | Item::Alias(_) => None,
         })
     }

@@ -86,6 +86,53 @@ pub struct LatencyRun {
     pub cpu_cores: Vec<(String, f64)>,
 }
 
+impl Report {
+    /// For people; the JSON form holds everything.
+    pub fn shown(&self) -> String {
+        let mut lines = vec![format!(
+            "{} cores ({}), {} GiB, Linux {}; tapline {}, librdkafka {}; {} partitions, {} accounts",
+            self.machine.cores,
+            self.machine.cpu,
+            self.machine.memory_gib,
+            self.machine.kernel,
+            self.version,
+            self.librdkafka,
+            self.partitions,
+            self.accounts
+        )];
+        for drain in &self.drain {
+            lines.push(format!(
+                "drain: {} commands in {:.1} s = {:.0}/s ({:.1} s with the start); CPU seconds: {}",
+                drain.commands,
+                drain.seconds,
+                drain.commands_per_second,
+                drain.seconds_with_start,
+                named(&drain.cpu_seconds)
+            ));
+        }
+        if let Some(takeover) = &self.takeover {
+            lines.push(format!("takeover: {} heads in {:.2} s", takeover.heads, takeover.seconds));
+        }
+        for run in &self.latency {
+            lines.push(format!(
+                "latency at {}/s over {} s: {}; schedule lag {:.1} ms; cores: {}",
+                run.rate,
+                run.seconds,
+                run.percentiles,
+                run.schedule_lag_ms_max,
+                named(&run.cpu_cores)
+            ));
+        }
+        lines.push(format!("memory of the worker at its highest: {} MiB", self.worker_peak_mib));
+        lines.join("\n")
+    }
+}
+
+fn named(figures: &[(String, f64)]) -> String {
+    let shown = figures.iter().map(|(name, figure)| format!("{name} {figure:.2}"));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
 type Outcome<T> = Result<T, String>;
 
 fn text(error: impl std::fmt::Display) -> String {

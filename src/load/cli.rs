@@ -1,16 +1,45 @@
 //! The command line of `tapline-producer`.
 
-use super::bench;
-use crate::adapters::kafka::client;
-use crate::console::{common::Common, print::{self, say}};
-use crate::operator::stacks;
+use super::{
+    bench,
+    cards::{self, Plan},
+    play::{self, Pace},
+};
+use crate::config::Config;
+use crate::console::{
+    common::Common,
+    print::{self, say},
+};
+use crate::domain::{money::Currency, time::LogTime};
+use crate::logging;
+use crate::operator::{
+    demo::{self, Speed},
+    stacks,
+};
+use crate::producer::{
+    Folder,
+    cards::Settings,
+    crowd::{Choice, Crowd},
+    life::Mix,
+    samples::Samples,
+};
+use crate::runtime::telemetry;
 use crate::stack::{Lifetime, Options};
+use crate::worker::{EXIT_DONE, EXIT_FAILED, EXIT_REFUSED};
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-/// Sends load through tapline and proves what became of it.
+/// Sends load through tapline, measures from the planned time, and proves what became of it.
 #[derive(Debug, Parser)]
-#[command(name = "tapline-producer", version)]
+#[command(
+    name = "tapline-producer",
+    version,
+    after_help = "The servers are those of the configuration: `eval \"$(tapline stack env)\"` for a local stack.\n\
+                  Exit code 1: an answer is missing or wrong."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub common: Common,
@@ -20,12 +49,75 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Plays a bank's year, judged by the bank's own balances
+    #[command(after_help = "The workers' own ticks must be off (runtime.ticks=off): the data's days are the clock.")]
+    Bank(PlayArgs),
+    /// Plays a city's card payments, judged by the city's control totals
+    City(PlayArgs),
+    /// Plays a council's card statements, judged by the tally of what was sent
+    Council(PlayArgs),
+    /// Synthetic taps, presentments, reversals, repeats and declines at a planned rate
+    #[command(after_help = "Example:\n  tapline-producer cards --rate 1000 --seconds 30 --distribution zipf:0.99")]
+    Cards(CardsArgs),
     /// Measures drain, reply latency, takeover and memory on a stack of its own
     #[command(after_help = "Example:\n  tapline-producer bench --output json > bench.json")]
     Bench(BenchArgs),
     /// Runs stages (for the benchmark's own workers)
     #[command(hide = true)]
     Worker(crate::operator::worker::WorkerArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct PlayArgs {
+    /// Folder of the data files
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Days of the data per second, or `max`
+    #[arg(long, default_value = "max", value_parser = demo::parse_speed)]
+    speed: Speed,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CardsArgs {
+    /// Commands a second
+    #[arg(long, default_value_t = 1_000.0)]
+    rate: f64,
+    #[arg(long, default_value_t = 30.0)]
+    seconds: f64,
+    /// Seconds that are sent and judged but not measured
+    #[arg(long, default_value_t = 5.0)]
+    warmup: f64,
+    #[arg(long, default_value_t = 10_000)]
+    accounts: u32,
+    /// Who taps: uniform, zipf:EXPONENT, latest
+    #[arg(long, default_value = "zipf:0.99", value_parser = parse_choice)]
+    distribution: Choice,
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Gaps between arrivals
+    #[arg(long, default_value = "poisson", value_parser = ["even", "poisson"])]
+    arrival: String,
+    /// How long a day between tap and posting takes here, in milliseconds
+    #[arg(long, default_value_t = 500)]
+    day_ms: i64,
+    /// One JSON line per command, on disk before it is sent; for tapline-auditor
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// Seconds to wait for the last answers
+    #[arg(long, default_value_t = 60)]
+    patience: u64,
+}
+
+fn parse_choice(text: &str) -> Result<Choice, String> {
+    match text.split_once(':') {
+        None if text == "uniform" => Ok(Choice::Uniform),
+        None if text == "latest" => Ok(Choice::Latest),
+        Some(("zipf", exponent)) => match exponent.parse::<f64>() {
+            Ok(exponent) if exponent >= 0.0 && exponent.is_finite() => Ok(Choice::Zipf(exponent)),
+            _ => Err(format!("{exponent:?} is no exponent; write zipf:0.99")),
+        },
+        _ => Err("write uniform, latest or zipf:0.99".to_owned()),
+    }
 }
 
 #[derive(Clone, Debug, Args)]
@@ -50,18 +142,129 @@ pub struct BenchArgs {
 }
 
 pub fn run(cli: Cli) -> i32 {
-    match cli.command {
-        Command::Bench(args) => run_bench(&cli.common, &args),
-        Command::Worker(args) => crate::operator::worker::run(&cli.common, args),
+    let mut common = cli.common;
+    if let Command::Worker(args) = cli.command {
+        return crate::operator::worker::run(&common, args);
     }
-}
-
-fn run_bench(common: &Common, args: &BenchArgs) -> i32 {
-    let _ = client::library_version();
+    if !common.settings.iter().any(|(key, _)| key == "log.level") {
+        common.settings.push(("log.level".to_owned(), "error".to_owned()));
+    }
     let config = match common.load() {
         Ok(config) => config,
         Err(code) => return code,
     };
+    if let Err(reason) = logging::init(&config.log) {
+        say(&reason);
+        return EXIT_REFUSED;
+    }
+    match cli.command {
+        Command::Bank(args) => run_play(&common, &config, args, "berka"),
+        Command::City(args) => run_play(&common, &config, args, "toronto-pcard"),
+        Command::Council(args) => run_play(&common, &config, args, "birmingham-pcard"),
+        Command::Cards(args) => run_cards(&common, &config, args),
+        Command::Bench(args) => run_bench(&common, &config, &args),
+        Command::Worker(_) => EXIT_FAILED,
+    }
+}
+
+fn run_play(common: &Common, config: &Config, args: PlayArgs, usual: &str) -> i32 {
+    let path = args.data.unwrap_or_else(|| demo::data_root().join(usual));
+    let folder = match Folder::read(&path) {
+        Ok(folder) => folder,
+        Err(error) => {
+            say(&error.to_string());
+            return EXIT_REFUSED;
+        }
+    };
+    let pace =
+        Pace { days_per_second: args.speed.0, no_bars: common.no_progress, ..Pace::default() };
+    match play::play(config, &[folder], pace) {
+        Ok(played) => demo::conclude(common, &played, false),
+        Err(reason) => {
+            say(&reason);
+            EXIT_FAILED
+        }
+    }
+}
+
+/// Shapes of the real data that the project brings, or a handful of purchases without it.
+fn samples() -> Samples {
+    let root = demo::data_root();
+    let read = |name: &str| Folder::read(&root.join(name));
+    match (read("toronto-pcard"), read("birmingham-pcard")) {
+        (Ok(Folder::City(city)), Ok(Folder::Council(council))) => Samples::of(&city, &council),
+        _ => {
+            say("no real card data beside the program: drawing from a handful of purchases");
+            Samples::few()
+        }
+    }
+}
+
+fn run_cards(common: &Common, config: &Config, args: CardsArgs) -> i32 {
+    let Some(currency) = Currency::parse("CAD") else { return EXIT_FAILED };
+    let crowd = Crowd {
+        run: format!("cards{}", telemetry::now_ms()).into(),
+        accounts: args.accounts.max(1),
+        currency,
+        opening_minor: 5_000_000,
+        with_frozen: true,
+        start: LogTime(telemetry::now_ms()),
+    };
+    let plan = Plan {
+        settings: Settings {
+            crowd,
+            choice: args.distribution,
+            mix: Mix::default(),
+            seed: args.seed,
+            day_ms: args.day_ms.max(1),
+            spacing_us: 0,
+        },
+        samples: samples(),
+        rate: args.rate,
+        seconds: args.seconds,
+        warmup_seconds: args.warmup,
+        is_poisson: args.arrival == "poisson",
+        journal: args.journal,
+        patience: Duration::from_secs(args.patience),
+        no_bars: common.no_progress,
+    };
+    let run = match cards::run(config, plan) {
+        Ok(run) => run,
+        Err(reason) => {
+            say(&reason);
+            return EXIT_FAILED;
+        }
+    };
+    show_cards(common, &run);
+    if run.is_right() { EXIT_DONE } else { 1 }
+}
+
+fn show_cards(common: &Common, run: &cards::Run) {
+    print::document(common.output, run, || {
+        let verdict: Vec<demo::Verdict> = run.verdict.iter().map(demo::Verdict::from).collect();
+        let columns = [
+            print::text("check", &|it: &demo::Verdict| it.check.clone()),
+            print::number("expected", &|it: &demo::Verdict| it.expected.clone()),
+            print::number("found", &|it: &demo::Verdict| it.found.clone()),
+            print::text("ok", &|it: &demo::Verdict| demo::yes(it.ok)),
+        ];
+        format!(
+            "{} commands in {:.1} s ({:.0}/s), {} answers, {} published twice\n\
+             latency from the planned time: {}\nschedule lag at worst {:.1} ms{}\n{}",
+            run.commands,
+            run.seconds,
+            run.commands_per_second,
+            run.answered,
+            run.repeats,
+            run.percentiles,
+            run.schedule_lag_ms_max,
+            if run.is_saturated { ": SATURATED" } else { "" },
+            print::table(&verdict, &columns)
+        )
+    });
+}
+
+fn run_bench(common: &Common, config: &Config, args: &BenchArgs) -> i32 {
     let options = Options {
         home: args.home.clone(),
         platform: None,
@@ -69,19 +272,12 @@ fn run_bench(common: &Common, args: &BenchArgs) -> i32 {
         kafka_port: None,
         cassandra_port: None,
     };
-    let stack = match stacks::start(&options, &config) {
+    let stack = match stacks::start(&options, config) {
         Ok(stack) => stack,
         Err(code) => return code,
     };
     let endpoints = stack.endpoints().clone();
-    let run = format!("bench{}", crate::runtime::telemetry::now_ms() / 1_000);
-    let mut own = common.clone();
-    own.settings.extend([
-        ("kafka.topic_prefix".to_owned(), format!("{run}.")),
-        ("kafka.group_prefix".to_owned(), format!("{run}.")),
-        ("cassandra.keyspace".to_owned(), run),
-    ]);
-    let config = match stacks::local_config(&own, &endpoints) {
+    let config = match stacks::local_config(&demo::own_names(common, "bench"), &endpoints) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -99,18 +295,18 @@ fn run_bench(common: &Common, args: &BenchArgs) -> i32 {
         no_bars: common.no_progress,
         stack_pids: pids.into_iter().filter_map(|(name, pid)| Some((name, pid?))).collect(),
     };
-    let measured = bench::run(&config, &settings, &args.home);
+    let measured = bench::run(&config, &settings, Path::new(&args.home));
     if let Err(error) = stack.down() {
         say(&error.to_string());
     }
     match measured {
         Ok(report) => {
-            print::document(common.output, &report, || format!("{report:#?}"));
-            0
+            print::document(common.output, &report, || report.shown());
+            EXIT_DONE
         }
         Err(reason) => {
             say(&reason);
-            crate::worker::EXIT_FAILED
+            EXIT_FAILED
         }
     }
 }

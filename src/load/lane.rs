@@ -1,7 +1,7 @@
 //! The lane of commands: encodes and sends them under their account's key.
 
 use crate::adapters::kafka::{
-    sender::{Outbound, SendError, Sender, Ticket},
+    sender::{Acked, Outbound, SendError, Sender, Ticket},
     settings::KafkaSettings,
 };
 use crate::codec::{
@@ -62,6 +62,18 @@ impl Lane {
             records,
             Box::new(move |_| {
                 acked.fetch_add(records as u64, Ordering::AcqRel);
+            }),
+        )
+    }
+
+    /// A ticket of one record that also tells `note` where the record stands.
+    pub fn noting(&self, note: impl Fn(Acked) + Send + Sync + 'static) -> Arc<Ticket> {
+        let acked = self.acked.clone();
+        Ticket::new(
+            1,
+            Box::new(move |place| {
+                note(place);
+                acked.fetch_add(1, Ordering::AcqRel);
             }),
         )
     }

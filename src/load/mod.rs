@@ -8,6 +8,8 @@ pub mod answers;
 pub mod bench;
 pub mod cards;
 pub mod cli;
+pub mod heads;
+pub mod journal;
 pub mod lane;
 pub mod latency;
 pub mod machine;

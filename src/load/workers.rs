@@ -101,6 +101,11 @@ impl Worker {
     /// SIGTERM; waits for the end, then SIGKILL. `None`: it had to be killed.
     pub fn stop(&mut self, within: Duration) -> Option<ExitStatus> {
         self.signal("TERM");
+        self.ends(within)
+    }
+
+    /// Waits for the end of a worker that was told to stop; then SIGKILL, `None`.
+    pub fn ends(&mut self, within: Duration) -> Option<ExitStatus> {
         let deadline_ms = telemetry::steady_ms() + within.as_millis() as u64;
         while telemetry::steady_ms() < deadline_ms {
             if let Ok(Some(status)) = self.child.try_wait() {

@@ -41,6 +41,33 @@ pub enum Command {
     /// Versions of the payment rules
     #[command(subcommand)]
     Rules(super::rules::RulesCommand),
+    /// One account: balances, holds, cards, latest payments
+    #[command(subcommand)]
+    Account(super::account::AccountCommand),
+    /// One payment: counters, status, messages
+    #[command(subcommand)]
+    Payment(super::payment::PaymentCommand),
+    /// How far behind each partition is, in records, seconds and money
+    Lag(super::lag::LagArgs),
+    /// Records that could not be applied
+    #[command(subcommand)]
+    DeadLetters(super::letters::LettersCommand),
+    /// Where each partition of a stage starts again
+    #[command(subcommand)]
+    Offsets(super::offsets::OffsetsCommand),
+    /// Schemas that this release knows
+    #[command(subcommand)]
+    Schemas(super::schemas::SchemasCommand),
+    /// The configuration: check, print, reference
+    #[command(subcommand)]
+    Config(super::configs::ConfigCommand),
+    /// Every reason for which a worker would refuse to start
+    Check(super::checking::CheckArgs),
+    /// Prints a script that completes commands in a shell
+    Completions(super::reference::CompletionsArgs),
+    /// Prints a generated page of the documentation
+    #[command(hide = true)]
+    Reference(super::reference::ReferenceArgs),
     /// Runs stages as a pod would (the same as `tapline-worker`)
     #[command(hide = true)]
     Worker(super::worker::WorkerArgs),
@@ -55,6 +82,16 @@ pub fn run(cli: Cli) -> i32 {
         Command::Topics(command) => super::topics::run(common, command),
         Command::Tables(command) => super::tables::run(common, command),
         Command::Rules(command) => super::rules::run(common, command),
+        Command::Account(command) => super::account::run(common, command),
+        Command::Payment(command) => super::payment::run(common, command),
+        Command::Lag(args) => super::lag::run(common, &args),
+        Command::DeadLetters(command) => super::letters::run(common, command),
+        Command::Offsets(command) => super::offsets::run(common, command),
+        Command::Schemas(command) => super::schemas::run(common, command),
+        Command::Config(command) => super::configs::run(common, command),
+        Command::Check(args) => super::checking::run(common, &args),
+        Command::Completions(args) => super::reference::completions(&args),
+        Command::Reference(args) => super::reference::reference(&args),
         Command::Worker(args) => super::worker::run(common, args),
     }
 }

@@ -3,13 +3,31 @@
 //! Owns the commands of `tapline`, one file each. Commands decide nothing about money; they read
 //! what is in the log and the store, and write records, offsets and tables only when told to.
 
+pub mod account;
+pub mod acting;
+pub mod amounts;
 pub mod apply;
+pub mod checking;
 pub mod cli;
+pub mod configs;
 pub mod connect;
 pub mod demo;
+pub mod memory_demo;
+pub mod lag;
+pub mod letters;
+pub mod logs;
+pub mod moments;
+pub mod offsets;
+pub mod payment;
+pub mod peek;
+pub mod records;
+pub mod reference;
+pub mod rows;
 pub mod rules;
+pub mod schemas;
 pub mod stacks;
 pub mod tables;
+pub mod ticks;
 pub mod topics;
 pub mod worker;
 

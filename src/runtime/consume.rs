@@ -34,11 +34,12 @@ enum Progress {
 }
 
 /// What became of the items that a record names.
-enum Recall {
+enum Recall<H> {
     Awaited,
     /// None of them exists, or none was named.
     Nothing,
-    Found,
+    /// The head with them in it.
+    Head(H),
 }
 
 impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
@@ -252,28 +253,24 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         };
         let (name, entry) = self.heads.entry(key);
         if heads::contains(&entry.row, raw.offset, source.as_ref()) {
+            if entry.row.poisoned_at == Some(raw.offset) {
+                return self.count_again(raw.offset);
+            }
             self.counts.skipped += 1;
             return Progress::Applied;
         }
         if entry.row.diverted_through.is_some() && !raw.is_redriven() {
             let answer = S::diverted(&context, key, &entry.row.state, input);
-            return self.park(&name, raw, source, answer, &rules);
+            return self.park(&name, raw, source, DIVERTED, answer, &rules);
         }
-        // What is put back may name another item (an alias its payment), so the stage is asked
-        // until it names nothing that can still be found.
-        loop {
-            let (_, entry) = self.heads.entry(key);
-            let named = S::items_named(&context, &entry.row.state, input);
-            #[cfg(test)]
-            let named = if sabotage::on(Bug::SideRowNotLoaded) { Vec::new() } else { named };
-            match self.recall(&name, raw.offset, named, ports) {
-                Recall::Awaited => return Progress::Blocked,
-                Recall::Nothing => break,
-                Recall::Found => {}
-            }
-        }
+        let recalled = match self.recall(&name, raw.offset, input, &context, ports) {
+            Recall::Awaited => return Progress::Blocked,
+            Recall::Nothing => None,
+            Recall::Head(head) => Some(head),
+        };
         let (_, entry) = self.heads.entry(key);
-        match S::step(&context, key, &entry.row.state, Cause::Record(input)) {
+        let head = recalled.as_ref().unwrap_or(&entry.row.state);
+        match S::step(&context, key, head, Cause::Record(input)) {
             Ok(transition) => {
                 let (change, effects) = (transition.change, transition.effects);
                 #[cfg(test)]
@@ -283,6 +280,9 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
                     }
                     return Progress::Applied;
                 }
+                if let Some(head) = recalled {
+                    entry.row.state = head;
+                }
                 self.settle(&name, raw, source.as_ref(), change, effects, &rules, None);
                 self.counts.applied += 1;
                 Progress::Applied
@@ -291,14 +291,51 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         }
     }
 
-    /// Puts named items back into the head, once every answer is there.
+    /// The head with the named items put back into it, once every answer is there. A copy: while an
+    /// answer is awaited, or if the record is poison, the row must stay as its position says.
     fn recall<P: Ports<S::Rules>>(
+        &mut self,
+        name: &Arc<str>,
+        offset: i64,
+        input: &S::Input,
+        context: &Context<S::Rules>,
+        ports: &mut P,
+    ) -> Recall<S::Head> {
+        let mut recalled: Option<S::Head> = None;
+        // What is put back may name another item (an alias its payment), so the stage is asked
+        // until it names nothing that can still be found.
+        loop {
+            let (_, entry) = self.heads.entry(name);
+            let head = recalled.as_ref().unwrap_or(&entry.row.state);
+            let named = S::items_named(context, head, input);
+            #[cfg(test)]
+            let named = if sabotage::on(Bug::SideRowNotLoaded) { Vec::new() } else { named };
+            let Some(found) = self.find(name, offset, named, ports) else { return Recall::Awaited };
+            if found.is_empty() {
+                return recalled.map_or(Recall::Nothing, Recall::Head);
+            }
+            for (item, bytes) in found {
+                let version = self.codec.decode_side(&bytes);
+                let (Some(version), Some(mut head)) = (
+                    self.readable(name, version),
+                    recalled.take().or_else(|| self.copy_of_head(name)),
+                ) else {
+                    return Recall::Awaited;
+                };
+                S::recall(&mut head, item, version);
+                recalled = Some(head);
+            }
+        }
+    }
+
+    /// The newest versions of the named items that exist; `None`: an answer is still awaited.
+    fn find<P: Ports<S::Rules>>(
         &mut self,
         name: &Arc<str>,
         offset: i64,
         named: Vec<S::ItemId>,
         ports: &mut P,
-    ) -> Recall {
+    ) -> Option<Vec<(S::ItemId, Vec<u8>)>> {
         let mut is_complete = true;
         let mut found = Vec::new();
         for item in named {
@@ -312,24 +349,24 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
                 }
             }
         }
-        if !is_complete {
-            return Recall::Awaited;
-        }
-        let recall = if found.is_empty() { Recall::Nothing } else { Recall::Found };
-        for (item, bytes) in found {
-            match self.codec.decode_side(&bytes) {
-                Ok(version) => {
-                    let (_, entry) = self.heads.entry(name);
-                    S::recall(&mut entry.row.state, item, version);
-                }
-                Err(error) => {
-                    let (key, reason) = (name.to_string(), error.to_string());
-                    self.halted = Some(Halt::StateUnreadable { key, reason });
-                    return Recall::Awaited;
-                }
-            }
-        }
-        recall
+        is_complete.then_some(found)
+    }
+
+    /// Heads cannot be cloned; reading one back is rare (a payment returned from its side row).
+    fn copy_of_head(&mut self, name: &Arc<str>) -> Option<S::Head> {
+        let (_, entry) = self.heads.entry(name);
+        self.scratch.clear();
+        self.codec.encode_row(&entry.row, &mut self.scratch);
+        let row = self.codec.decode_row(&self.scratch);
+        self.readable(name, row).map(|row| row.state)
+    }
+
+    fn readable<T>(&mut self, name: &Arc<str>, read: Result<T, DecodeError>) -> Option<T> {
+        read.map_err(|error| {
+            let (key, reason) = (name.to_string(), error.to_string());
+            self.halted = Some(Halt::StateUnreadable { key, reason });
+        })
+        .ok()
     }
 
     fn ask<P: Ports<S::Rules>>(&mut self, key: &Arc<str>, item: &str, below: i64, ports: &mut P) {
@@ -490,19 +527,27 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         let (name, entry) = self.heads.entry(key);
         let source = raw.source();
         if heads::contains(&entry.row, raw.offset, source.as_ref()) {
-            // Counted all the same: the fuse counts by position, also after a restart.
-            if !self.allow_letter(raw.offset) {
-                return Progress::Blocked;
-            }
-            self.fuse.count(raw.offset);
-            self.counts.skipped += 1;
-            return Progress::Applied;
+            return self.count_again(raw.offset);
         }
         let rules = self.rules[&self.in_force.rules_version].clone();
         if entry.row.diverted_through.is_some() && !raw.is_redriven() {
-            return self.park(&name, raw, source, None, &rules);
+            // What follows is never counted as a failure of its own, but a card number must not
+            // reach the dead letters either way.
+            let poison = if poison.code == PAN_IN_CLEAR { poison } else { DIVERTED };
+            return self.park(&name, raw, source, poison, None, &rules);
         }
         self.divert(&name, raw, source, poison, &rules)
+    }
+
+    /// A dead letter that the row already contains counts all the same: the fuse counts by
+    /// position, also after a restart.
+    fn count_again(&mut self, offset: i64) -> Progress {
+        if !self.allow_letter(offset) {
+            return Progress::Blocked;
+        }
+        self.fuse.count(offset);
+        self.counts.skipped += 1;
+        Progress::Applied
     }
 
     /// The record is poison: it goes to the dead letters and the key's later records will follow.
@@ -519,6 +564,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         }
         self.fuse.count(raw.offset);
         self.mark_diverted(name, raw.offset);
+        self.heads.entry(name).1.row.poisoned_at = Some(raw.offset);
         self.settle(name, raw, source.as_ref(), None, Vec::new(), rules, None);
         self.dead_letter(raw, poison);
         Progress::Applied
@@ -530,12 +576,13 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         name: &Arc<str>,
         raw: &RawRecord,
         source: Option<OutputId>,
+        poison: Poison,
         answer: Option<Outgoing<S::Output>>,
         rules: &Arc<S::Rules>,
     ) -> Progress {
         self.mark_diverted(name, raw.offset);
         self.settle(name, raw, source.as_ref(), None, Vec::new(), rules, None);
-        self.dead_letter(raw, DIVERTED);
+        self.dead_letter(raw, poison);
         if let Some(answer) = answer {
             self.output(raw, None, 1, answer, Some(name));
         }
@@ -597,10 +644,11 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
     /// (it will be fetched again) so that a stopped partition holds no memory.
     fn release_in_queue(&mut self) -> bool {
         let Some(Halt::FuseBlown { offset: blown_at }) = self.halted else { return false };
-        let release = self.queue.iter().find_map(|queued| match queued.input.as_ref().map(S::scope) {
+        let through = |queued: &Queued<S::Input>| match queued.input.as_ref().map(S::scope) {
             Ok(Scope::FuseRelease { through_offset }) => i64::try_from(through_offset).ok(),
             _ => None,
-        });
+        };
+        let release = self.queue.iter().filter_map(through).max();
         match release {
             Some(through) if through >= blown_at => {
                 self.fuse.release(through);
@@ -642,6 +690,9 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
 
 /// Most outputs fit; larger ones grow.
 const OUTPUT_BYTES_USUAL: usize = 384;
+
+/// The one code under which a dead letter loses its value.
+const PAN_IN_CLEAR: &str = "pan_in_clear";
 
 /// What follows a diverted key is no failure of its own.
 const DIVERTED: Poison = Poison { code: "diverted" };

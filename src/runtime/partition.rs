@@ -227,7 +227,12 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         if self.draining && self.seal.is_none() && self.durable < self.applied {
             self.open_seal();
         }
+        let durable = self.durable;
         self.advance_seal(ports);
+        if self.durable > durable {
+            // What stood still for the limit of what is not durable goes on at once.
+            self.consume(ports);
+        }
     }
 
     fn load(&mut self, rows: Vec<(Box<str>, Vec<u8>)>) {
@@ -366,6 +371,11 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
 
     pub fn records_in_flight(&self) -> usize {
         self.acks.records_in_flight()
+    }
+
+    /// A seal is open.
+    pub fn is_sealing(&self) -> bool {
+        self.seal.is_some()
     }
 
     /// Something outside is still to answer: the partition waits, it is not stuck.

@@ -25,7 +25,7 @@ pub fn rounds() -> usize {
 }
 
 pub fn alias() -> Item {
-    Item::Alias(Alias { payment_id: "pay-1".into(), marks: Vec::new() })
+    Item::Alias(Box::new(Alias { payment_id: "pay-1".into(), marks: Vec::new() }))
 }
 
 /// Calls `see` on every node written out in the schema.

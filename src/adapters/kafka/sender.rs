@@ -133,6 +133,8 @@ impl Sender {
             ("queue.buffering.max.messages", "1000000"),
             ("queue.buffering.max.kbytes", "524288"),
             ("batch.num.messages", "20000"),
+            // The broker holds a topic's max.message.bytes against whole batches.
+            ("batch.size", "240000"),
         ] {
             if config.get(name).is_none() {
                 config.set(name, value);

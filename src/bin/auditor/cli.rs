@@ -1,6 +1,6 @@
 //! Flags and exit codes of the auditor.
 //!
-//! Owns what can be asked and what is answered: 0 clean, 1 breach, 2 could not be judged. The report
+//! Owns what can be asked and what is answered: 0 clean, 1 breach, 2 not judged. The report
 //! goes to stdout, everything else to stderr.
 
 use super::{

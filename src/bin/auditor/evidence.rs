@@ -4,7 +4,7 @@
 //! producer's journal. Never decodes a value and never judges. Where it came from (live servers or
 //! a folder) makes no difference to the audit.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 pub const COMMANDS: &str = "payments.commands.v1";
 pub const EVENTS: &str = "payments.events.v1";
@@ -95,6 +95,10 @@ pub struct Span {
     pub start: i64,
     /// One past the last offset.
     pub end: i64,
+    /// Of a commands partition: its end after everything else was read. Workers go on ticking, so
+    /// there may be outputs of records past the end that are not judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grown_to: Option<i64>,
 }
 
 /// A row of `authorisation_head` (`item` absent) or `authorisation_side`.
@@ -172,6 +176,13 @@ impl Evidence {
     /// Partitions of the commands topic.
     pub fn partitions(&self) -> i32 {
         self.spans.iter().filter(|span| span.topic == COMMANDS).count() as i32
+    }
+
+    /// Offsets of commands that came while the evidence was gathered: not judged.
+    pub fn came_later(&self, partition: i32) -> Range<i64> {
+        let own = |span: &&Span| span.topic == COMMANDS && span.partition == partition;
+        let span = self.spans.iter().find(own);
+        span.map_or(0..0, |span| span.end..span.grown_to.unwrap_or(span.end))
     }
 
     pub fn topic(&self, name: &str) -> &Topic {

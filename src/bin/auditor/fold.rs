@@ -2,7 +2,7 @@
 //!
 //! Owns the walk: clock, diversion, which outputs a record must have, and at which position stored
 //! rows are compared. The sums are in `accounts`, their judgement in `money` and `messages`.
-//! Partitions share nothing but transfers and the producer's journal, so they are folded one by one.
+//! Partitions share only transfers and the producer's journal, so they are folded one by one.
 
 use super::{
     accounts::{Account, Deadlines},
@@ -76,7 +76,7 @@ impl<'a> Fold<'a> {
             };
             self.rows.compare(record.offset, &self.accounts, may_stand, &mut shared.verdict);
         }
-        outputs.rest(&mut shared.verdict);
+        outputs.rest(&self.evidence.came_later(self.partition), &mut shared.verdict);
         self.finish(commands, &mut shared.verdict);
     }
 
@@ -488,16 +488,7 @@ impl<'a> Fold<'a> {
             verdict.breach(Invariant::P4, place, format!("head {key}"), expected, found);
         }
         self.rows.left_over(verdict);
-        self.letters.unclaimed(verdict);
-        sums(&self.accounts, self.partition, verdict);
-    }
-}
-
-/// I4 once more, from a full sum instead of the running one.
-fn sums(accounts: &HashMap<Box<str>, Account>, partition: i32, verdict: &mut Verdict) {
-    for (key, account) in accounts {
-        let holds = account.payments.values().map(|payment| payment.counters.hold()).sum();
-        let place = Place { offset: i64::MAX, partition };
-        verdict.same(Invariant::I4, (place, key), "sum of holds", (account.held, holds));
+        self.letters.unclaimed(&self.evidence.came_later(self.partition), verdict);
+        money::sums(&self.accounts, self.partition, verdict);
     }
 }

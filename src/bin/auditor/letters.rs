@@ -8,7 +8,7 @@ use super::{
     evidence::{COMMANDS, Rec},
     verdict::{Invariant, Place, Verdict},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 const PARTITION: &str = "kafka_dlt-original-partition";
 const OFFSET: &str = "kafka_dlt-original-offset";
@@ -81,8 +81,11 @@ impl<'a> Letters<'a> {
     }
 
     /// What is left belongs to no bad record.
-    pub fn unclaimed(self, verdict: &mut Verdict) {
+    pub fn unclaimed(self, came_later: &Range<i64>, verdict: &mut Verdict) {
         for ((number, offset, _), copies) in self.by_origin {
+            if came_later.contains(&offset) {
+                continue;
+            }
             let place = Place { offset, partition: number };
             let code = copies.first().and_then(|letter| letter.headers.text(CODE)).unwrap_or("");
             let found = format!("a dead letter with code {code}");

@@ -1,8 +1,9 @@
 //! Evidence from running servers.
 //!
-//! Owns the order of reading, which makes a moving system judgeable: committed offsets first, then
-//! rows, then the topics to the end noted last. So whatever a commit promised is in the rows read
-//! after it, and no row stands above the records read. Reads only; joins no group.
+//! Owns the order of reading, which makes a system judgeable while its workers tick on: committed
+//! offsets, rows, commands to an end noted then, and later what came of them. So whatever a
+//! commit promised is in the rows read after it, no row stands above the commands read, and every
+//! command read has had time for its outputs. Reads only; joins no group.
 
 use super::{
     evidence::{
@@ -26,7 +27,9 @@ use tapline::adapters::{
 };
 
 const PAGE_ROWS: i32 = 2_000;
-/// The start checks and commands use as much.
+/// A command's outputs are in the log well within this, or the pipeline is not at rest.
+const SETTLING: Duration = Duration::from_secs(2);
+/// Required by the settings; a reader joins no group.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 
 pub struct Sources {
@@ -54,11 +57,15 @@ pub fn gather(sources: &Sources) -> Result<Evidence, String> {
     for name in [COMMANDS, EVENTS, DEAD_LETTERS] {
         let topic = topic(&reader, sources, name, &mut evidence.spans)?;
         match name {
-            COMMANDS => evidence.commands = topic,
+            COMMANDS => {
+                evidence.commands = topic;
+                std::thread::sleep(SETTLING);
+            }
             EVENTS => evidence.events = topic,
             _ => evidence.dead_letters = topic,
         }
     }
+    note_growth(&reader, sources, &mut evidence.spans)?;
     if let Some(path) = &sources.journal {
         evidence.journal = Some(folder::journal(path)?);
     }
@@ -108,6 +115,15 @@ fn committed(reader: &Reader, sources: &Sources) -> Result<Vec<Committed>, Strin
         .collect())
 }
 
+fn note_growth(reader: &Reader, sources: &Sources, spans: &mut [Span]) -> Result<(), String> {
+    let full = format!("{}{COMMANDS}", sources.topic_prefix);
+    for span in spans.iter_mut().filter(|span| span.topic == COMMANDS) {
+        let now = reader.span(&full, span.partition).map_err(|error| format!("{full}: {error}"))?;
+        span.grown_to = Some(now.end);
+    }
+    Ok(())
+}
+
 fn topic(
     reader: &Reader,
     sources: &Sources,
@@ -125,6 +141,7 @@ fn topic(
         partition: span.partition,
         start: span.start,
         end: span.end,
+        grown_to: None,
     }));
     let mut topic = Topic::new();
     reader

@@ -1,4 +1,4 @@
-//! Messages and their answers (I10, I11, I12): what a command may lead to, and what its repeat gets.
+//! Messages and their answers (I10, I11, I12): what a command may lead to, what its repeat gets.
 //!
 //! Owns the memory of first answers and the table of which event may answer which command. A
 //! message is known by its payment and its id; its content is everything else that it says. Whether

@@ -5,9 +5,10 @@
 //! the schema files, and no module of domain, stages, codec or runtime is named here.
 //!
 //! `cli` flags; `live` and `folder` where evidence comes from, `evidence` its shape; `audit` the
-//! order of work, `fold` a partition; `outputs`, `letters`, `rows`, `sends`, `transfers`, `messages`,
-//! `money` and `accounts` what is judged; `clear_text`, `card_numbers` card numbers; `commands`,
-//! `avro`, `identity`, `currencies` how things are read; `verdict` and `report` what comes out.
+//! order of work, `fold` a partition; `outputs`, `letters`, `rows`, `sends`, `transfers`,
+//! `messages`, `money` and `accounts` what is judged; `clear_text`, `card_numbers` card numbers;
+//! `commands`, `avro`, `identity`, `currencies` how things are read; `verdict` and
+//! `report` what comes out.
 
 mod accounts;
 mod audit;

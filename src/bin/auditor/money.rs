@@ -10,6 +10,7 @@ use super::{
     currencies,
     verdict::{Invariant, Place, Verdict},
 };
+use std::collections::HashMap;
 
 /// An event under judgement.
 pub struct Judged<'a> {
@@ -264,5 +265,14 @@ fn available(
     if !allowed {
         let found = format!("{kind} took available from {former} to {available}");
         verdict.breach(Invariant::I6, event.place, event.id, "available >= 0", found);
+    }
+}
+
+/// I4 once more, from a full sum instead of the running one.
+pub fn sums(accounts: &HashMap<Box<str>, Account>, partition: i32, verdict: &mut Verdict) {
+    for (key, account) in accounts {
+        let holds = account.payments.values().map(|payment| payment.counters.hold()).sum();
+        let place = Place { offset: i64::MAX, partition };
+        verdict.same(Invariant::I4, (place, key), "sum of holds", (account.held, holds));
     }
 }

@@ -9,7 +9,7 @@ use super::{
     identity::Source,
     verdict::{Invariant, Place, Verdict},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 pub struct Output<'a> {
     pub source: Source,
@@ -74,7 +74,7 @@ impl<'a> Outputs<'a> {
     }
 
     /// The outputs of the record at this offset. Those of offsets passed over have no record.
-    pub fn take(&mut self, offset: i64, verdict: &mut Verdict) -> std::ops::Range<usize> {
+    pub fn take(&mut self, offset: i64, verdict: &mut Verdict) -> Range<usize> {
         let end = |bound: i64, from: usize| {
             from + self.all[from..].partition_point(|output| output.source.offset < bound)
         };
@@ -84,13 +84,15 @@ impl<'a> Outputs<'a> {
         start..self.next
     }
 
-    pub fn get(&self, range: std::ops::Range<usize>) -> &[Output<'a>] {
+    pub fn get(&self, range: Range<usize>) -> &[Output<'a>] {
         &self.all[range]
     }
 
-    /// What is left has no record.
-    pub fn rest(&self, verdict: &mut Verdict) {
-        self.all[self.next..].iter().for_each(|output| no_cause(output, verdict));
+    /// What is left has no record, but for those that came while the evidence was gathered.
+    pub fn rest(&self, came_later: &Range<i64>, verdict: &mut Verdict) {
+        let rest = self.all[self.next..].iter();
+        let lost = rest.filter(|output| !came_later.contains(&output.source.offset));
+        lost.for_each(|output| no_cause(output, verdict));
     }
 }
 

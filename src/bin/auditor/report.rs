@@ -27,7 +27,8 @@ pub fn text(verdict: &Verdict) -> String {
     for (invariant, says) in Invariant::ALL {
         let tally = verdict.tallies.get(invariant).unwrap_or(&none);
         let word = word(tally);
-        let _ = writeln!(out, "{invariant:<4?} {word:<6} {:>9} checks  {says}", tally.checked);
+        let name = format!("{invariant:?}");
+        let _ = writeln!(out, "{name:<4} {word:<6} {:>9} checks  {says}", tally.checked);
         let Some(first) = &tally.first else { continue };
         let _ = writeln!(out, "     {} breaches, the first: {}", tally.breaches, first.id);
         let _ = writeln!(out, "       expected  {}", first.expected);

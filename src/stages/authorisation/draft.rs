@@ -105,11 +105,11 @@ impl<'a> Draft<'a> {
         match alias {
             Some((alias_id, mut alias)) => {
                 alias.marks.push(mark);
-                self.put(alias_id, Item::Alias(alias));
+                self.put(alias_id, Item::Alias(Box::new(alias)));
             }
             None => payment.marks.push(mark),
         }
-        self.put(id, Item::Payment(payment));
+        self.put(id, Item::Payment(Box::new(payment)));
         Ok(())
     }
 
@@ -132,7 +132,7 @@ impl<'a> Draft<'a> {
         mark.answer = answer;
         let id = ItemId::message(&mark.message_id);
         let booked_at = self.clock;
-        self.put(id, Item::Booking(Booking { kind, booked_minor, booked_at, mark }));
+        self.put(id, Item::Booking(Box::new(Booking { kind, booked_minor, booked_at, mark })));
         Ok(())
     }
 

@@ -70,7 +70,7 @@ fn end(draft: &mut Draft, id: &ItemId, payment: &Payment) -> Result<(), Poison> 
     let mut payment = payment.clone();
     payment.deadline = None;
     if released_minor == 0 {
-        draft.put(id.clone(), Item::Payment(payment));
+        draft.put(id.clone(), Item::Payment(Box::new(payment)));
         draft.emit(Event::OriginalNotFound(OriginalNotFound { payment_id }));
         return Ok(());
     }
@@ -78,7 +78,7 @@ fn end(draft: &mut Draft, id: &ItemId, payment: &Payment) -> Result<(), Poison> 
     draft.book(&before, &payment.counters)?;
     limits::give_back(draft, &payment, released_minor);
     let after = PaymentAfter::of(&payment_id, &payment);
-    draft.put(id.clone(), Item::Payment(payment));
+    draft.put(id.clone(), Item::Payment(Box::new(payment)));
     draft.emit(Event::HoldExpired(HoldExpired { payment: after, released_minor }));
     Ok(())
 }

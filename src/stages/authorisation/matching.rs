@@ -6,7 +6,7 @@
 
 use super::draft::{Draft, Target};
 use crate::domain::{
-    account::{Account, Item},
+    account::{Account, Alias, Item},
     command::{Channel, HoldClass, Present, Purchase, Refund},
     event::MatchRule,
     fingerprint::Fingerprint,
@@ -23,7 +23,7 @@ pub(super) fn named(head: &Account, place: &ItemId) -> Option<Target> {
             let id = ItemId::payment(&alias.payment_id);
             let payment = head.payment(&id)?;
             let mut target = Target::known(id, payment);
-            target.alias = Some((place.clone(), alias.clone()));
+            target.alias = Some((place.clone(), Alias::clone(alias)));
             Some(target)
         }
         Item::Booking(_) => None,

@@ -1,0 +1,151 @@
+//! The demo without servers: the same stage and the same runtime over the in-memory log and store.
+//!
+//! Shows the rules at work on the real data. Proves nothing about Kafka, Cassandra or crashes, and
+//! is labelled so wherever it prints.
+
+use super::{apply::FIRST_RULES, print::say, stacks::LOCAL_PARTITIONS};
+use crate::adapters::memory::{
+    MemoryLog, MemoryStore,
+    worker::{MemoryBinding, MemoryWorker},
+};
+use crate::codec::{
+    authorisation::AuthorisationCodec,
+    avro::{Avro, RegistryIds},
+    headers::HeaderList,
+    limits::Sizes,
+    partitioner::partition_of,
+    rules,
+    schemas::Subject,
+    topics::{COMMANDS, EVENTS},
+};
+use crate::console::progress::Progress;
+use crate::domain::{
+    command::{PARTITION_KEY, Tick},
+    event::AccountEvent,
+};
+use crate::load::{
+    latency::Latency,
+    play::Played,
+};
+use crate::producer::{
+    Folder,
+    dated::{Step, day_text},
+    oracle::OracleLine,
+};
+use crate::runtime::{partition::Limits, telemetry};
+use crate::stages::authorisation::Authorisation;
+use crate::worker::{EXIT_FAILED, stages::encode_tick};
+use std::{collections::BTreeMap, sync::Arc};
+
+type Worker = MemoryWorker<Authorisation, AuthorisationCodec>;
+
+const PARTITIONS: i32 = LOCAL_PARTITIONS as i32;
+
+pub fn play(folders: &[Folder], no_bars: bool) -> Result<Vec<Played>, i32> {
+    let rules = rules::parse(FIRST_RULES).map_err(|error| {
+        say(&error.to_string());
+        EXIT_FAILED
+    })?;
+    let mut log = MemoryLog::default();
+    log.create(COMMANDS.0, PARTITIONS);
+    let binding = MemoryBinding {
+        topic_prefix: String::new(),
+        incarnation: 1,
+        buckets: 16,
+        limits: Limits::default(),
+    };
+    let rules = BTreeMap::from([(rules.version, Arc::new(rules))]);
+    let codec =
+        || AuthorisationCodec::new(PARTITIONS, Sizes::default(), RegistryIds::default(), "");
+    let mut worker = Worker::new(&binding, log, MemoryStore::default(), rules, codec);
+    let mut read = vec![0; PARTITIONS as usize];
+    folders.iter().map(|folder| play_one(&mut worker, folder, &mut read, no_bars)).collect()
+}
+
+fn play_one(
+    worker: &mut Worker,
+    folder: &Folder,
+    read: &mut [i64],
+    no_bars: bool,
+) -> Result<Played, i32> {
+    let plan = folder.play();
+    let (first, last) = plan.days();
+    let total = plan.commands_left() as u64;
+    let mut judge = folder.judge();
+    let mut progress = Progress::start(folder.name(), total, no_bars);
+    let begun_ns = telemetry::steady_ns();
+    let (mut commands, mut decisions) = (0, 0);
+    for step in plan {
+        match step {
+            Step::Tick(time) => {
+                // A day's commands are decided before the next day begins, so that the bar moves.
+                worker.run_until_idle();
+                decisions += observe(worker, read, |event| judge.observe(event))?;
+                progress.at(decisions, &day_text(time));
+                let value = encode_tick(Tick { time, rules_version: 1, logic_version: 1 });
+                let key = PARTITION_KEY.as_bytes().to_vec();
+                for partition in 0..PARTITIONS {
+                    let contents = (Some(key.clone()), Some(value.clone()), HeaderList::new());
+                    worker.log.append(COMMANDS.0, partition, time.0, contents);
+                }
+            }
+            Step::Command(command) => {
+                let key = command.account_id.as_str().as_bytes().to_vec();
+                let partition = partition_of(&key, PARTITIONS);
+                let mut value = Vec::new();
+                Avro::of(Subject::Commands).encode(&command, &mut value);
+                let contents = (Some(key), Some(value), HeaderList::new());
+                worker.log.append(COMMANDS.0, partition, command.sent_at.0, contents);
+                commands += 1;
+            }
+        }
+    }
+    worker.run_until_idle();
+    decisions += observe(worker, read, |event| judge.observe(event))?;
+    progress.finish();
+    let booked_minor = judge.last_booked_minor();
+    let mut verdict = judge.verdict();
+    let held = |id: &str| {
+        worker.partitions().find_map(|it| it.heads().get(id)).map(|it| it.row.state.standing.booked_minor)
+    };
+    let same = booked_minor.iter().filter(|(id, minor)| held(id.as_str()) == Some(**minor)).count();
+    verdict.push(OracleLine::equal(
+        "accounts whose head equals their last event",
+        booked_minor.len(),
+        same,
+    ));
+    Ok(Played {
+        name: folder.name(),
+        days: format!("{} to {}", day_text(first), day_text(last)),
+        commands,
+        decisions,
+        seconds: telemetry::seconds_since(begun_ns),
+        latency: Latency::default().percentiles(),
+        verdict,
+        booked_minor,
+    })
+}
+
+/// Reads the new events of every partition; returns how many answer a message.
+fn observe(
+    worker: &Worker,
+    read: &mut [i64],
+    mut take: impl FnMut(&AccountEvent),
+) -> Result<u64, i32> {
+    let mut answers = 0;
+    for partition in 0..PARTITIONS {
+        let from = &mut read[partition as usize];
+        for record in worker.log.read(EVENTS.0, partition, *from, usize::MAX) {
+            *from = record.offset + 1;
+            let value = record.value.as_deref().unwrap_or_default();
+            let decoded = Avro::of(Subject::Events).decode(value, &RegistryIds::default());
+            let event: AccountEvent = decoded.map_err(|error| {
+                say(&format!("the event at {partition}:{} cannot be decoded: {error}", record.offset));
+                EXIT_FAILED
+            })?;
+            answers += u64::from(event.message_id.is_some());
+            take(&event);
+        }
+    }
+    Ok(answers)
+}

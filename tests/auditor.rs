@@ -1,0 +1,114 @@
+//! The auditor's own test: a good run is clean, and each planted corruption is named.
+//!
+//! Owns the table of corruptions. Each is one change to a copy of the good run, made consistent
+//! where a careful forger would make it so (chains are computed again), so that the check it aims
+//! at must find it and not merely the chain.
+
+#[path = "auditor/folder.rs"]
+mod folder;
+#[path = "auditor/good_run.rs"]
+mod good_run;
+#[path = "auditor/plant.rs"]
+mod plant;
+#[path = "auditor/script.rs"]
+mod script;
+
+use good_run::Run;
+use plant::CORRUPTIONS;
+use std::{
+    path::Path,
+    process::{Command, Output},
+    sync::LazyLock,
+};
+
+static GOOD: LazyLock<Run> = LazyLock::new(script::good_run);
+
+fn audit(folder: &Path, flags: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tapline-auditor"))
+        .arg("--evidence")
+        .arg(folder)
+        .args(flags)
+        .output()
+        .expect("the auditor starts")
+}
+
+fn judged(run: &Run, flags: &[&str]) -> (i32, serde_json::Value, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    folder::save(run, folder.path());
+    let output = audit(folder.path(), &[flags, &["--output", "json"]].concat());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let report = serde_json::from_str(&text).unwrap_or_default();
+    (output.status.code().expect("an exit code"), report, text + &errors)
+}
+
+/// Goal: a good run is clean, and every invariant was really checked on it. Method: the fold of the
+/// real stage; counts from the report.
+#[test]
+fn the_good_copy_is_clean() {
+    let (code, report, text) = judged(&GOOD, &["--expect", "500"]);
+    assert_eq!(code, 0, "{text}");
+    for line in report["invariants"].as_array().expect("lines") {
+        assert!(line["checked"].as_u64() > Some(0), "never checked: {line}");
+    }
+    for (what, least) in
+        [("commands", 600), ("copies", 20), ("dead_letters", 4), ("sides", 20), ("fresh_ticks", 30)]
+    {
+        assert!(report["seen"][what].as_u64() >= Some(least), "{what}: {}", report["seen"]);
+    }
+}
+
+/// Goal: each corruption ends with exit 1 and its own invariant names the very id. Method: the
+/// table in `plant`; each line changes a copy and says whom the auditor must name.
+#[test]
+fn each_corruption_is_named() {
+    let halves = CORRUPTIONS.split_at(CORRUPTIONS.len() / 2);
+    let missed: Vec<String> = std::thread::scope(|scope| {
+        let other = scope.spawn(|| missed(halves.1));
+        let one = missed(halves.0);
+        one.into_iter().chain(other.join().expect("no panic")).collect()
+    });
+    assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+    assert!(CORRUPTIONS.len() >= 25);
+}
+
+fn missed(corruptions: &[(&str, &str, plant::Plant)]) -> Vec<String> {
+    let mut missed = Vec::new();
+    for (name, invariant, plant) in corruptions {
+        let mut run = GOOD.clone();
+        let id = plant(&mut run);
+        let (code, report, text) = judged(&run, &[]);
+        let lines = report["invariants"].as_array().cloned().unwrap_or_default();
+        let line = lines.iter().find(|line| line["invariant"] == *invariant);
+        let named = line.and_then(|line| line["first"]["id"].as_str());
+        if code != 1 || named != Some(&id) {
+            missed.push(format!("{name}: {invariant} should name {id}, exit {code}\n{text}"));
+        }
+    }
+    missed
+}
+
+/// Goal: what cannot be judged is never called clean. Method: empty, half-read, foreign, too few.
+#[test]
+fn what_is_not_whole_is_not_judged() {
+    let empty = tempfile::tempdir().expect("a folder");
+    assert_eq!(audit(empty.path(), &[]).status.code(), Some(2), "an empty folder");
+    let mut nothing = GOOD.clone();
+    nothing.commands.retain(|record| record.offset == 0);
+    nothing.events.clear();
+    nothing.letters.clear();
+    nothing.heads.clear();
+    nothing.sides.clear();
+    nothing.committed.clear();
+    nothing.journal.clear();
+    assert_eq!(judged(&nothing, &[]).0, 2, "topics without commands");
+    assert_eq!(judged(&GOOD, &["--expect", "1000000"]).0, 2, "fewer than expected");
+    let folder = tempfile::tempdir().expect("a folder");
+    folder::save(&GOOD, folder.path());
+    let events = folder.path().join("events.jsonl");
+    let whole = std::fs::read_to_string(&events).expect("the events");
+    let half = whole.lines().count() / 2;
+    let kept: Vec<&str> = whole.lines().take(half).collect();
+    std::fs::write(&events, kept.join("\n")).expect("a file");
+    assert_eq!(audit(folder.path(), &[]).status.code(), Some(2), "half of the events");
+}

@@ -1,0 +1,90 @@
+//! The evidence folder as the auditor documents it, written by hand: the format is an interface.
+
+use super::good_run::{BUCKETS, INCARNATION, PARTITIONS, Rec, Run, StoredRow};
+use serde_json::{Value, json};
+use std::{fs, path::Path};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn record(record: &Rec) -> Value {
+    let headers: Vec<Value> = record
+        .headers
+        .iter()
+        .map(|(name, value)| json!([name, value.as_deref().map(hex)]))
+        .collect();
+    json!({
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp_ms": 0,
+        "key": record.key.as_deref().map(hex),
+        "value": record.value.as_deref().map(hex),
+        "headers": headers,
+    })
+}
+
+fn row(row: &StoredRow) -> Value {
+    let mut line = json!({
+        "incarnation": INCARNATION,
+        "partition": row.partition,
+        "bucket": row.bucket,
+        "key": row.key,
+        "written_at_us": row.written_at_us(),
+        "image": hex(&row.image),
+    });
+    if let Some(item) = &row.item {
+        line["item"] = json!(item);
+        line["pos"] = json!(row.pos);
+    }
+    line
+}
+
+pub fn save(run: &Run, folder: &Path) {
+    let mut spans = Vec::new();
+    for (topic, records) in [
+        ("payments.commands.v1", &run.commands),
+        ("payments.events.v1", &run.events),
+        ("authorisation.dead-letters.v1", &run.letters),
+    ] {
+        for partition in 0..PARTITIONS {
+            let own = records.iter().filter(|record| record.partition == partition);
+            let end = own.map(|record| record.offset + 1).max().unwrap_or(0);
+            let span = json!({"topic": topic, "partition": partition, "start": 0, "end": end});
+            spans.push(span);
+        }
+    }
+    let committed = run.committed.iter();
+    let committed =
+        committed.map(|(partition, offset)| json!({"partition": partition, "offset": offset}));
+    let journal = run.journal.iter().map(|(message_id, state, place)| {
+        let mut line = json!({"message_id": message_id, "sent_us": 1, "state": state});
+        if let Some((partition, offset)) = place {
+            line["partition"] = json!(partition);
+            line["offset"] = json!(offset);
+        }
+        line
+    });
+    let incarnation = json!({
+        "incarnation": INCARNATION,
+        "topic": "payments.commands.v1",
+        "birth_id": "birth-1",
+        "partitions": PARTITIONS,
+        "buckets": BUCKETS,
+    });
+    let files: [(&str, Vec<Value>); 9] = [
+        ("spans", spans),
+        ("commands", run.commands.iter().map(record).collect()),
+        ("events", run.events.iter().map(record).collect()),
+        ("dead-letters", run.letters.iter().map(record).collect()),
+        ("heads", run.heads.values().map(row).collect()),
+        ("sides", run.sides.iter().map(row).collect()),
+        ("offsets", committed.collect()),
+        ("incarnation", vec![incarnation]),
+        ("journal", journal.collect()),
+    ];
+    for (name, lines) in files {
+        let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+        fs::write(folder.join(format!("{name}.jsonl")), text.join("\n")).expect("a file");
+    }
+}

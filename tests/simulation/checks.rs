@@ -1,0 +1,211 @@
+//! What must hold, whenever something becomes durable: the pipeline's invariants by name.
+//!
+//! Owns the comparison of the twins with the judge's fold. Each check runs at the moment of the
+//! effect, so a violation is reported where it happens and not where it is noticed.
+
+use super::judge::{Target, letter_id};
+use super::money::Auditor;
+use super::world::{BUCKETS, INCARNATION, TOPICS, World};
+use crate::codec::{
+    StageCodec, avro::Avro, headers::SRC, partitioner::bucket_of, schemas::Subject,
+};
+use crate::domain::event::AccountEvent;
+use crate::runtime::ports::{Batch, Publish};
+
+/// A broken invariant: its name and what was found.
+pub type Violation = (&'static str, String);
+
+impl World {
+    /// Keeps the first violation.
+    pub fn check(&mut self, holds: bool, name: &'static str, found: impl FnOnce() -> String) {
+        if !holds && self.violation.is_none() {
+            let found = found();
+            self.note(&[99], || format!("VIOLATION {name}: {found}"));
+            self.violation = Some((name, found));
+        }
+    }
+
+    /// Folds everything that is in the log.
+    pub fn judge(&mut self, number: i32) {
+        let judge = &mut self.judges[number as usize];
+        for record in self.log.read(TOPICS[1], number, judge.next, usize::MAX) {
+            judge.fold(record);
+            if let Some(key) = record.key_text()
+                && judge.is_diverted(key)
+            {
+                self.diverted.insert(key.to_owned());
+            }
+        }
+    }
+
+    /// P3, P11: every copy is one of the fold's outputs, to the byte; first copies come in order.
+    pub fn check_publish(&mut self, number: i32, target: Target, record: &Publish) {
+        self.judge(number);
+        let id = match target.0 {
+            2 => letter_id(&record.headers),
+            _ => record.headers.text(SRC).unwrap_or_default().to_owned(),
+        };
+        let judge = &mut self.judges[number as usize];
+        let Some(place) = judge.by_id.get(&id).copied() else {
+            return self.check(false, "P3 no output of the fold", || id);
+        };
+        let expected = &mut judge.expected[place];
+        let equal = expected.target == target
+            && expected.key == record.key
+            && expected.value == record.value
+            && expected.headers == record.headers;
+        let first = !std::mem::replace(&mut expected.present, true);
+        let place = expected.place;
+        let told = if equal { String::new() } else { told(&record.value, &expected.value) };
+        let name = if target.0 == 2 { "P11 dead letter" } else { "P3 copies are byte-equal" };
+        self.check(equal, name, || format!("{id}: {told}"));
+        if first {
+            let next = self.next_copy.entry((number, target)).or_default();
+            let in_order = *next == place;
+            *next = place + 1;
+            self.check(in_order, "P3 in order without a gap", || id);
+        }
+    }
+
+    /// P2, P4: rows are the fold's, and come after their outputs and side rows.
+    pub fn check_rows(&mut self, number: i32, batch: &Batch) {
+        self.judge(number);
+        for row in &batch.rows {
+            let (key, pos) = (row.key.as_ref().to_owned(), row.pos);
+            let judge = &mut self.judges[number as usize];
+            let left = judge.left.get(&key).cloned().unwrap_or_default();
+            if let Some(item) = &row.item {
+                let known = left
+                    .iter()
+                    .any(|version| (version.0, &version.1, &version.2) == (pos, item, &row.bytes));
+                self.check(known, "P4 side row is the fold's", || format!("{key} {item} at {pos}"));
+                continue;
+            }
+            let complete = judge.complete_through();
+            let equal = judge.rows.get(&(key.clone(), pos)) == Some(&row.bytes);
+            self.check(equal, "P4 row is the fold's", || format!("p{number} {key} at {pos}"));
+            let found = || format!("p{number} {key} at {pos}, outputs through {complete}");
+            self.check(complete >= pos, "P2 outputs before state", found);
+            for (at, item, bytes) in left.iter().filter(|version| version.0 <= pos) {
+                let stored = self.side_is_durable(number, &key, item, *at, bytes);
+                let found = || format!("p{number} {key} at {pos}: {item} at {at}");
+                self.check(stored, "P2 side rows before their head", found);
+            }
+        }
+    }
+
+    /// P1, P5: everything below a commit is durable, and a fresh tick stands at it.
+    pub fn check_commit(&mut self, number: i32, offset: i64) {
+        self.judge(number);
+        let judge = &mut self.judges[number as usize];
+        let fresh = judge.fresh_ticks.binary_search(&offset).is_ok();
+        let complete = judge.complete_through();
+        let rows: Vec<(String, i64)> = judge
+            .touched
+            .iter()
+            .filter_map(|(key, at)| {
+                let count = at.partition_point(|pos| *pos < offset);
+                Some((key.clone(), *at.get(count.checked_sub(1)?)?))
+            })
+            .collect();
+        let found = || format!("p{number}: {offset}, outputs through {complete}");
+        self.check(complete >= offset - 1, "P1 outputs below a commit", found);
+        for (key, pos) in rows {
+            let durable = self.row_is_durable(number, &key, pos);
+            let found = || format!("p{number}: {offset}, row {key} at {pos}");
+            self.check(durable, "P1 rows below a commit", found);
+        }
+        self.check(fresh, "P5 commit at a fresh tick", || format!("p{number}: {offset}"));
+    }
+
+    /// For a printed trace: the first row in memory that is not the fold's.
+    pub fn check_memory(&mut self, place: usize) {
+        let number = self.owners[place].number;
+        self.judge(number);
+        let partition = &self.owners[place].partition;
+        let judge = &self.judges[number as usize];
+        let wrong = partition.heads().iter().find_map(|(key, entry)| {
+            let mut bytes = Vec::new();
+            judge.codec().encode_row(&entry.row, &mut bytes);
+            let expected = judge.rows.get(&(key.to_string(), entry.row.pos))?;
+            let row = judge.codec().decode_row(expected).ok()?;
+            let found = || format!("{key}: {:?}\nexpected {row:?}", entry.row);
+            (*expected != bytes).then(found)
+        });
+        if let Some(wrong) = wrong {
+            self.check(false, "P4 row in memory", || wrong);
+        }
+    }
+
+    fn row_is_durable(&self, number: i32, key: &str, pos: i64) -> bool {
+        let place = (INCARNATION, number, bucket_of(key.as_bytes(), BUCKETS));
+        let holds = |bytes: &[u8]| {
+            let row = self.judges[0].codec().decode_row(bytes);
+            row.is_ok_and(|row| row.pos >= pos)
+        };
+        let stored = self.replicas.iter().filter_map(|replica| replica.head(place, key));
+        stored.filter(|cell| holds(&cell.bytes)).count() >= self.quorum()
+    }
+
+    fn side_is_durable(&self, number: i32, key: &str, item: &str, pos: i64, bytes: &[u8]) -> bool {
+        let place = (INCARNATION, number, bucket_of(key.as_bytes(), BUCKETS));
+        let stored = self.replicas.iter().filter_map(|r| r.side(place, key, item, pos + 1));
+        stored.filter(|(at, cell)| *at == pos && cell.bytes == bytes).count() >= self.quorum()
+    }
+
+    /// At rest: nothing is missing, every row is the fold's, every cent is accounted for.
+    pub fn check_at_rest(&mut self) {
+        for number in 0..self.partitions {
+            self.judge(number);
+            let judge = &mut self.judges[number as usize];
+            let through = judge.complete_through();
+            let missing = judge.expected.iter().find(|output| !output.present);
+            let name = match missing {
+                Some(output) if output.target.0 == 2 => "P11 dead letter missing",
+                _ => "P3 output missing at rest",
+            };
+            let (all, letters) = (through == judge.next - 1, judge.letters);
+            self.seen.recalled += judge.recalled;
+            self.seen.letters += letters;
+            let last_tick = judge.fresh_ticks.last().copied().unwrap_or(0);
+            let rows: Vec<(String, i64)> = judge
+                .touched
+                .iter()
+                .filter_map(|(key, at)| Some((key.clone(), *at.last()?)))
+                .collect();
+            self.check(all, name, || format!("p{number} after {through}"));
+            for (key, pos) in rows {
+                let place = (INCARNATION, number, bucket_of(key.as_bytes(), BUCKETS));
+                let cells = self.replicas.iter().filter_map(|replica| replica.head(place, &key));
+                let expected = &self.judges[number as usize].rows[&(key.clone(), pos)];
+                let right = cells.filter(|cell| cell.bytes == *expected).count() >= self.quorum();
+                self.check(right, "P4 row at rest", || format!("p{number} {key} at {pos}"));
+            }
+            let committed = self.committed[number as usize];
+            let held = letters > 0;
+            let found = || format!("p{number}: {committed}, last fresh tick {last_tick}");
+            self.check(held || committed == last_tick, "P5 commit at rest", found);
+        }
+        let mut auditor = Auditor::default();
+        for number in 0..self.partitions {
+            let events = self.log.read(TOPICS[0], number, 0, usize::MAX);
+            if let Err((name, found)) = auditor.partition(events, &self.diverted) {
+                self.check(false, name, || found);
+            }
+        }
+        if let Err((name, found)) = auditor.at_rest(&self.diverted) {
+            self.check(false, name, || found);
+        }
+        self.seen.events += auditor.events;
+        self.seen.expired += auditor.expired;
+    }
+}
+
+/// Both sides of an unequal output, readable where they are events.
+fn told(found: &Option<Vec<u8>>, expected: &Option<Vec<u8>>) -> String {
+    let event = |value: &Option<Vec<u8>>| {
+        let value = value.as_deref().unwrap_or_default();
+        Avro::of(Subject::Events).decode::<AccountEvent>(value, &Default::default())
+    };
+    format!("published {:?}, expected {:?}", event(found), event(expected))
+}
