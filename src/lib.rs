@@ -16,3 +16,8 @@ pub mod runtime;
 pub mod stack;
 pub mod stages;
 pub mod worker;
+
+/// In the library's own tests, so that the sabotage switches exist in no other build.
+#[cfg(test)]
+#[path = "../tests/simulation/mod.rs"]
+mod simulation;

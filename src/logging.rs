@@ -50,9 +50,7 @@ pub struct LogConfig {
 
 /// Whether `init` would take this filter. Errors: what is wrong with it, in words.
 pub fn check_level(level: &str) -> Result<(), String> {
-    EnvFilter::try_new(level)
-        .map(drop)
-        .map_err(|error| error.to_string())
+    EnvFilter::try_new(level).map(drop).map_err(|error| error.to_string())
 }
 
 /// Starts logging for the process. Errors: a bad filter, or a second call.
@@ -63,18 +61,11 @@ pub fn init(config: &LogConfig) -> Result<(), String> {
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    let builder = tracing_subscriber::fmt()
-        .with_writer(stderr)
-        .with_env_filter(filter);
+    let builder = tracing_subscriber::fmt().with_writer(stderr).with_env_filter(filter);
     let started = if is_text {
-        builder
-            .with_ansi(stderr().is_terminal() && !no_color())
-            .try_init()
+        builder.with_ansi(stderr().is_terminal() && !no_color()).try_init()
     } else {
-        builder
-            .fmt_fields(JsonFields::new())
-            .event_format(FlatJson)
-            .try_init()
+        builder.fmt_fields(JsonFields::new()).event_format(FlatJson).try_init()
     };
     started.map_err(|error| error.to_string())
 }
@@ -98,10 +89,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut line = Line(Map::new());
-        let spans = context
-            .event_scope()
-            .into_iter()
-            .flat_map(|scope| scope.from_root());
+        let spans = context.event_scope().into_iter().flat_map(|scope| scope.from_root());
         for span in spans {
             let extensions = span.extensions();
             let fields = extensions.get::<FormattedFields<JsonFields>>();
@@ -170,10 +158,7 @@ pub struct RepeatedError {
 
 impl RepeatedError {
     pub fn new(every_ms: u64) -> Self {
-        RepeatedError {
-            every_ms,
-            seen: BTreeMap::new(),
-        }
+        RepeatedError { every_ms, seen: BTreeMap::new() }
     }
 
     /// Notes one occurrence at `now_ms` (of a clock that does not go back). `Some(times)` says:
@@ -231,12 +216,7 @@ mod tests {
             let _outer = outer.enter();
             let inner = tracing::info_span!("process", partition = 3, offset = 41);
             let _inner = inner.enter();
-            tracing::warn!(
-                offset = 42,
-                error_code = "too_large",
-                key = "a\nb",
-                "dead letter"
-            );
+            tracing::warn!(offset = 42, error_code = "too_large", key = "a\nb", "dead letter");
             tracing::debug!("below the level");
         });
         let bytes = page.0.lock().expect("no panic").clone();
@@ -254,21 +234,9 @@ mod tests {
         ] {
             assert_eq!(line.get(name), Some(&value), "{name} in {text}");
         }
-        assert!(
-            line["timestamp"]
-                .as_str()
-                .is_some_and(|it| it.ends_with('Z')),
-            "{text}"
-        );
-        assert!(
-            line["target"]
-                .as_str()
-                .is_some_and(|it| it.ends_with("logging::tests"))
-        );
-        assert!(
-            line.keys().all(|name| FIELDS.contains(&name.as_str())),
-            "{text}"
-        );
+        assert!(line["timestamp"].as_str().is_some_and(|it| it.ends_with('Z')), "{text}");
+        assert!(line["target"].as_str().is_some_and(|it| it.ends_with("logging::tests")));
+        assert!(line.keys().all(|name| FIELDS.contains(&name.as_str())), "{text}");
     }
 
     /// Goal: a storm of one error is one line a while, and none is uncounted.

@@ -147,3 +147,34 @@ fn every_code_is_explained() {
         assert!(line.contains(sentence), "{code} is explained otherwise than by the program");
     }
 }
+
+/// Goal: "what guards it" is there. Method: each name in backticks of a guard in ARCHITECTURE.md is
+/// a file, or a word of the sources or tests.
+#[test]
+fn guards_exist() {
+    let page = read(&root().join("ARCHITECTURE.md"));
+    let (mut text, mut folders) = (String::new(), vec![root().join("src"), root().join("tests")]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of sources").flatten() {
+            match entry.path() {
+                path if path.is_dir() => folders.push(path),
+                path if path.extension().is_some_and(|ending| ending == "rs") => {
+                    text += &read(&path)
+                }
+                _ => {}
+            }
+        }
+    }
+    let words: std::collections::BTreeSet<&str> =
+        text.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
+    let guards: Vec<&str> =
+        page.split("*Guard:*").skip(1).filter_map(|rest| rest.lines().next()).collect();
+    assert!(guards.len() > 10, "the search for guards finds too little");
+    for guard in guards {
+        for name in guard.split('`').skip(1).step_by(2) {
+            let is_file = ["", "src", "tests"].iter().any(|at| root().join(at).join(name).exists());
+            let last = name.rsplit("::").next().unwrap_or(name);
+            assert!(is_file || words.contains(last), "no `{name}`, in: {guard}");
+        }
+    }
+}

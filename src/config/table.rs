@@ -50,10 +50,7 @@ impl Setting {
     }
 
     const fn production(self, default: &'static str) -> Setting {
-        Setting {
-            in_production: Some(default),
-            ..self
-        }
+        Setting { in_production: Some(default), ..self }
     }
 }
 
@@ -79,23 +76,11 @@ const fn required(
     default: &'static str,
     meaning: &'static str,
 ) -> Setting {
-    Setting {
-        key,
-        kind,
-        default: Some(default),
-        in_production: None,
-        meaning,
-    }
+    Setting { key, kind, default: Some(default), in_production: None, meaning }
 }
 
 const fn optional(key: &'static str, kind: Kind, meaning: &'static str) -> Setting {
-    Setting {
-        key,
-        kind,
-        default: None,
-        in_production: None,
-        meaning,
-    }
+    Setting { key, kind, default: None, in_production: None, meaning }
 }
 
 const fn count(min: u64, max: u64) -> Kind {

@@ -10,17 +10,10 @@ use crate::runtime::settings::Profile;
 
 fn sources(file: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Sources {
     let own = |pairs: &[(&str, &str)]| {
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect()
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     };
     let path = (!file.is_empty()).then(|| written("tapline.toml", file));
-    Sources {
-        file: path,
-        environment: own(environment),
-        flags: own(flags),
-    }
+    Sources { file: path, environment: own(environment), flags: own(flags) }
 }
 
 thread_local! {
@@ -30,22 +23,15 @@ thread_local! {
 
 /// A file of this test.
 fn written(name: &str, text: &str) -> std::path::PathBuf {
-    let folder = FOLDER.with(|folder| {
-        tempfile::tempdir_in(folder.path())
-            .expect("a folder")
-            .keep()
-    });
+    let folder =
+        FOLDER.with(|folder| tempfile::tempdir_in(folder.path()).expect("a folder").keep());
     let path = folder.join(name);
     std::fs::write(&path, text).expect("a file");
     path
 }
 
 fn value<'a>(config: &'a Config, key: &str) -> (&'a str, &'a str) {
-    let line = config
-        .effective()
-        .iter()
-        .find(|line| line.key == key)
-        .expect(key);
+    let line = config.effective().iter().find(|line| line.key == key).expect(key);
     (line.value.as_deref().unwrap_or("not set"), &line.origin)
 }
 
@@ -73,16 +59,8 @@ fn later_layers_win() {
     for (layers, given, then) in [
         ("none", sources("", &[], &[]), ("12", "default")),
         ("file", sources(file, &[], &[]), ("3", "file")),
-        (
-            "environment",
-            sources(file, &[variable], &[]),
-            ("5", "environment TAPLINE_KAFKA"),
-        ),
-        (
-            "flag",
-            sources(file, &[variable], &[("kafka.partitions", "7")]),
-            ("7", "flag"),
-        ),
+        ("environment", sources(file, &[variable], &[]), ("5", "environment TAPLINE_KAFKA")),
+        ("flag", sources(file, &[variable], &[("kafka.partitions", "7")]), ("7", "flag")),
     ] {
         let config = Config::load(&given).expect(layers);
         let (text, origin) = value(&config, "kafka.partitions");
@@ -159,83 +137,38 @@ fn refusals_name_key_value_origin_and_cure() {
         (file("nonsense = 1"), "nonsense (from file"),
         (file("\"a.b\" = 1"), "a.b (from file"),
         (file("kafka = 1"), "kafka (from file"),
-        (
-            file("[kafka]\npassword = \"hunter2"),
-            "is not TOML at line 2",
-        ),
-        (
-            flag("kafka.password", "hunter2"),
-            "use TAPLINE_KAFKA__PASSWORD_FILE",
-        ),
+        (file("[kafka]\npassword = \"hunter2"), "is not TOML at line 2"),
+        (flag("kafka.password", "hunter2"), "use TAPLINE_KAFKA__PASSWORD_FILE"),
         (flag("worker.stages", "feed,pish"), "has no stage \"pish\""),
-        (
-            flag("worker.stages", ""),
-            "worker.stages (from flag): is an empty list",
-        ),
-        (
-            flag("runtime.ticks", "250"),
-            "runtime.ticks = \"250\" (from flag): is not a duration",
-        ),
-        (
-            flag("runtime.seal_interval", "1h"),
-            "repeat more than ten seconds",
-        ),
+        (flag("worker.stages", ""), "worker.stages (from flag): is an empty list"),
+        (flag("runtime.ticks", "250"), "runtime.ticks = \"250\" (from flag): is not a duration"),
+        (flag("runtime.seal_interval", "1h"), "repeat more than ten seconds"),
         (flag("kafka.session_timeout", "1s"), "write 6s to 60s"),
-        (
-            flag("kafka.topic_prefix", "my_"),
-            "use lower case, digits, dots and hyphens",
-        ),
-        (
-            flag("cassandra.keyspace", "Tap-line"),
-            "is not a keyspace name",
-        ),
+        (flag("kafka.topic_prefix", "my_"), "use lower case, digits, dots and hyphens"),
+        (flag("cassandra.keyspace", "Tap-line"), "is not a keyspace name"),
         (flag("cassandra.tls", "yes"), "write true or false"),
         (flag("http.listen", "9464"), "is not an address"),
-        (
-            flag("log.level", "tapline=loud"),
-            "log.level = \"tapline=loud\"",
-        ),
-        (
-            flag("worker.profile", ""),
-            "worker.profile (from flag): is not one of the choices",
-        ),
+        (flag("log.level", "tapline=loud"), "log.level = \"tapline=loud\""),
+        (flag("worker.profile", ""), "worker.profile (from flag): is not one of the choices"),
         (flag("log.format", "xml"), "write auto or json or text"),
         (flag("dead_letters.fuse_max", "1000"), "could never blow"),
         (flag("telemetry.gauge_idle", "6s"), "two refreshes"),
-        (
-            flag("kafka.username", "me"),
-            "would not be used without SASL",
-        ),
-        (
-            flag("kafka.security_protocol", "sasl_ssl"),
-            "kafka.password (from not set): is needed",
-        ),
-        (
-            flag("kafka.tls_key_path", "/k"),
-            "kafka.tls_certificate_path",
-        ),
+        (flag("kafka.username", "me"), "would not be used without SASL"),
+        (flag("kafka.security_protocol", "sasl_ssl"), "kafka.password (from not set): is needed"),
+        (flag("kafka.tls_key_path", "/k"), "kafka.tls_certificate_path"),
         (flag("cassandra.username", "me"), "half of a pair"),
         (
             flag("kafka.properties.acks", "1"),
             "kafka.properties.acks (from flag): carries correctness",
         ),
-        (
-            flag("kafka.properties.linger.ms", "9"),
-            "set kafka.linger instead",
-        ),
-        (
-            flag("kafka.properties.ssl.keystore.password", "hunter2"),
-            "would put a secret",
-        ),
+        (flag("kafka.properties.linger.ms", "9"), "set kafka.linger instead"),
+        (flag("kafka.properties.ssl.keystore.password", "hunter2"), "would put a secret"),
         (
             variable("TAPLINE_KAFKA__PROPERTIES__AUTO_OFFSET_RESET", "earliest"),
             "kafka.properties.auto.offset.reset \
              (from environment TAPLINE_KAFKA__PROPERTIES__AUTO_OFFSET_RESET)",
         ),
-        (
-            file("[kafka.properties]\npartitioner = \"random\""),
-            "kafka.properties.partitioner",
-        ),
+        (file("[kafka.properties]\npartitioner = \"random\""), "kafka.properties.partitioner"),
         (
             file("[kafka.properties]\nenable.idempotence = false"),
             "kafka.properties.enable.idempotence",
@@ -244,30 +177,16 @@ fn refusals_name_key_value_origin_and_cure() {
             flag("worker.profile", "production"),
             "kafka.security_protocol = \"plaintext\" (from default)",
         ),
-        (
-            flag("worker.profile", "production"),
-            "cassandra.tls = \"false\" (from default)",
-        ),
+        (flag("worker.profile", "production"), "cassandra.tls = \"false\" (from default)"),
     ];
     for (given, line) in cases {
         let error = Config::load(&given).expect_err(line).to_string();
         assert!(error.contains(line), "wanted {line:?}, got {error:?}");
-        assert!(
-            error
-                .lines()
-                .all(|line| line.starts_with("config_invalid: ")),
-            "{error}"
-        );
+        assert!(error.lines().all(|line| line.starts_with("config_invalid: ")), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }
-    let missing = Sources {
-        file: Some("/nowhere/tapline.toml".into()),
-        ..Sources::default()
-    };
-    assert!(
-        Config::load(&missing).is_err(),
-        "a named file must be there"
-    );
+    let missing = Sources { file: Some("/nowhere/tapline.toml".into()), ..Sources::default() };
+    assert!(Config::load(&missing).is_err(), "a named file must be there");
 }
 
 /// Goal: every property that carries correctness is refused by name. Method: try each.
@@ -281,11 +200,7 @@ fn protected_properties_are_refused() {
         assert_eq!(error.problems.len(), 1, "{error}");
         assert_eq!(error.problems[0].key, key);
     }
-    let fine = sources(
-        "",
-        &[],
-        &[("kafka.properties.socket.nagle.disable", "true")],
-    );
+    let fine = sources("", &[], &[("kafka.properties.socket.nagle.disable", "true")]);
     let config = Config::load(&fine).expect("others pass");
     assert_eq!(config.kafka.properties["socket.nagle.disable"], "true");
 }
@@ -295,33 +210,17 @@ fn protected_properties_are_refused() {
 #[test]
 fn production_is_strict() {
     let production = ("worker.profile", "production");
-    let tls = [
-        production,
-        ("kafka.security_protocol", "ssl"),
-        ("cassandra.tls", "true"),
-    ];
+    let tls = [production, ("kafka.security_protocol", "ssl"), ("cassandra.tls", "true")];
     let config = Config::load(&sources("", &[], &tls)).expect("encrypted");
-    assert_eq!(
-        (
-            config.kafka.replication_factor,
-            config.cassandra.replication_factor
-        ),
-        (3, 3)
-    );
+    assert_eq!((config.kafka.replication_factor, config.cassandra.replication_factor), (3, 3));
     assert_eq!(config.kafka.min_insync_replicas(), 2);
     let plain = [production, ("security.allow_plaintext", "true")];
     Config::load(&sources("", &[], &plain)).expect("plaintext where it is allowed");
     for (key, text) in [
         ("kafka.replication_factor", "1"),
         ("cassandra.replication_factor", "2"),
-        (
-            "kafka.properties.enable.ssl.certificate.verification",
-            "false",
-        ),
-        (
-            "kafka.properties.ssl.endpoint.identification.algorithm",
-            "none",
-        ),
+        ("kafka.properties.enable.ssl.certificate.verification", "false"),
+        ("kafka.properties.ssl.endpoint.identification.algorithm", "none"),
     ] {
         let flags = [&tls[..], &[(key, text)]].concat();
         let error = Config::load(&sources("", &[], &flags)).expect_err(key);
@@ -345,50 +244,26 @@ fn secrets_come_from_files() {
             ("TAPLINE_CASSANDRA__PASSWORD_FILE", path.as_str()),
         ];
         let config = Config::load(&sources("", &base, &[])).expect("a readable file");
-        let password = config
-            .cassandra
-            .password
-            .as_ref()
-            .map(|secret| secret.reveal());
+        let password = config.cassandra.password.as_ref().map(|secret| secret.reveal());
         assert_eq!(password, Some(then), "{held:?}");
-        assert!(
-            value(&config, "cassandra.password")
-                .1
-                .starts_with("secret file")
-        );
+        assert!(value(&config, "cassandra.password").1.starts_with("secret file"));
 
         let both = [&base[..], &[("TAPLINE_CASSANDRA__PASSWORD", "other")]].concat();
-        let error = Config::load(&sources("", &both, &[]))
-            .expect_err("both")
-            .to_string();
-        assert!(
-            error.contains("cassandra.password_file is set too"),
-            "{error}"
-        );
-        assert!(
-            !error.contains("other") && !error.contains("hunter2"),
-            "{error}"
-        );
+        let error = Config::load(&sources("", &both, &[])).expect_err("both").to_string();
+        assert!(error.contains("cassandra.password_file is set too"), "{error}");
+        assert!(!error.contains("other") && !error.contains("hunter2"), "{error}");
 
         let blank = [&base[..], &[("TAPLINE_CASSANDRA__PASSWORD", "")]].concat();
         Config::load(&sources("", &blank, &[])).expect("a blank variable is not a value");
-        let blank = [
-            ("TAPLINE_KAFKA__PASSWORD_FILE", ""),
-            ("TAPLINE_WORKER__PROFILE", ""),
-        ];
+        let blank = [("TAPLINE_KAFKA__PASSWORD_FILE", ""), ("TAPLINE_WORKER__PROFILE", "")];
         Config::load(&sources("", &blank, &[])).expect("the default stands");
     }
     let nowhere = [
         ("TAPLINE_CASSANDRA__USERNAME", "me"),
         ("TAPLINE_CASSANDRA__PASSWORD_FILE", "/nowhere/secret"),
     ];
-    let error = Config::load(&sources("", &nowhere, &[]))
-        .expect_err("no file")
-        .to_string();
-    assert!(
-        error.contains("cassandra.password_file = \"/nowhere/secret\""),
-        "{error}"
-    );
+    let error = Config::load(&sources("", &nowhere, &[])).expect_err("no file").to_string();
+    assert!(error.contains("cassandra.password_file = \"/nowhere/secret\""), "{error}");
 }
 
 /// Goal: nothing that prints a configuration shows a secret. Method: every way to print one.
@@ -400,20 +275,13 @@ fn secrets_are_redacted() {
         ("TAPLINE_KAFKA__TLS_KEY_PASSWORD", "hunter2"),
     ];
     let config = Config::load(&sources("", &given, &[])).expect("right");
-    for printed in [
-        config.print(),
-        format!("{config:?}"),
-        format!("{:?}", config.effective()),
-    ] {
+    for printed in [config.print(), format!("{config:?}"), format!("{:?}", config.effective())] {
         assert!(!printed.contains("hunter2"), "{printed}");
         assert!(printed.contains("***"), "{printed}");
     }
     let page = config.print();
     assert!(page.contains("cassandra.password = \"***\""), "{page}");
-    assert!(
-        page.contains("# environment TAPLINE_CASSANDRA__PASSWORD"),
-        "{page}"
-    );
+    assert!(page.contains("# environment TAPLINE_CASSANDRA__PASSWORD"), "{page}");
     assert!(page.contains("# kafka.instance_id"), "{page}");
 }
 
@@ -424,19 +292,13 @@ fn stages_expand() {
         ("feed", vec!["feed"]),
         ("settlement", vec!["posting", "windows"]),
         ("push, authorisation,push", vec!["authorisation", "push"]),
-        (
-            "all",
-            vec!["authorisation", "posting", "windows", "feed", "push"],
-        ),
+        ("all", vec!["authorisation", "posting", "windows", "feed", "push"]),
     ] {
         let config = Config::load(&sources("", &[], &[("worker.stages", written)])).expect(written);
         assert_eq!(config.worker.stages, then);
     }
     let list = sources("[worker]\nstages = [\"feed\", \"push\"]\n", &[], &[]);
-    assert_eq!(
-        Config::load(&list).expect("a list").worker.stages,
-        ["feed", "push"]
-    );
+    assert_eq!(Config::load(&list).expect("a list").worker.stages, ["feed", "push"]);
     let static_member = [("kafka.instance_id", "pod-0"), ("runtime.ticks", "off")];
     let config = Config::load(&sources("", &[], &static_member)).expect("static");
     assert_eq!(config.kafka.session_timeout, Duration::from_secs(45));
@@ -451,11 +313,7 @@ fn the_table_is_whole() {
     assert_eq!(page.lines().count(), SETTINGS.len() + 2);
     for setting in SETTINGS {
         let variable = environment_form(setting.key);
-        assert!(
-            page.contains(&format!("`{}", setting.key)),
-            "{}",
-            setting.key
-        );
+        assert!(page.contains(&format!("`{}", setting.key)), "{}", setting.key);
         assert!(page.contains(&variable), "{variable}");
         let bad = !matches!(
             setting.kind,
@@ -464,10 +322,7 @@ fn the_table_is_whole() {
         let loaded = Config::load(&sources("", &[(&variable, "§")], &[]));
         if bad {
             let error = loaded.expect_err(setting.key);
-            assert!(
-                error.problems.iter().any(|it| it.key == setting.key),
-                "{error}"
-            );
+            assert!(error.problems.iter().any(|it| it.key == setting.key), "{error}");
         }
     }
 }

@@ -21,9 +21,14 @@ impl Progress {
     pub fn start(what: &str, total: u64, no_bars: bool) -> Self {
         let is_terminal = std::io::stderr().is_terminal() && !no_bars;
         let bar = is_terminal.then(|| {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
-            let style = "{prefix:<10} {wide_bar:.cyan/blue} {human_pos}/{human_len} {per_sec:>12} {msg}";
-            bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            let bar =
+                ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
+            let style =
+                "{prefix:<10} {wide_bar:.cyan/blue} {human_pos}/{human_len} {per_sec:>12} {msg}";
+            bar.set_style(
+                ProgressStyle::with_template(style)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
             bar.set_prefix(what.to_owned());
             bar
         });

@@ -3,7 +3,11 @@
 //! Owns the shape of one rules version (`rules/<version>.toml`). A version is immutable and is
 //! activated by a tick, never by a deploy, so every worker decides the same for the same record.
 
-use super::{account::Limits, command::{Channel, HoldClass}, money::Currency};
+use super::{
+    account::Limits,
+    command::{Channel, HoldClass},
+    money::Currency,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -66,9 +66,10 @@ impl Answers {
                 continue;
             }
             let value = raw.value.as_deref().unwrap_or_default();
-            let event = self.avro.decode(value, &self.ids).map_err(|reason| {
-                AnswerError::Event { partition, offset: raw.offset, reason }
-            })?;
+            let event = self
+                .avro
+                .decode(value, &self.ids)
+                .map_err(|reason| AnswerError::Event { partition, offset: raw.offset, reason })?;
             return Ok(Some((raw, event)));
         }
         Ok(None)
@@ -77,10 +78,8 @@ impl Answers {
     fn is_repeat(&mut self, raw: &RawRecord) -> bool {
         let Some(OutputId { source, key, index }) = raw.source() else { return false };
         let place = (source.offset, key, index);
-        let taken = self
-            .taken
-            .entry((source.incarnation, source.partition))
-            .or_insert((-1, None, -1));
+        let taken =
+            self.taken.entry((source.incarnation, source.partition)).or_insert((-1, None, -1));
         if place <= *taken {
             return true;
         }

@@ -177,7 +177,10 @@ pub fn run(config: &Config, settings: &Settings, folder: &Path) -> Outcome<Repor
     for round in 1..=settings.rounds {
         say(&format!(
             "latency {round} of {}: {} commands/s for {} s after {} s of warm-up",
-            settings.rounds, settings.latency_rate, settings.latency_seconds, settings.warmup_seconds
+            settings.rounds,
+            settings.latency_rate,
+            settings.latency_seconds,
+            settings.warmup_seconds
         ));
         let run = measure_latency(config, settings, &mut lane, &mut taps, &worker)?;
         say(&format!("  {}", run.percentiles));

@@ -210,9 +210,7 @@ fn tap(
     let mut gaps = rand_chacha::ChaCha8Rng::seed_from_u64(plan.settings.seed ^ 0x67617073);
     let mut progress = Progress::start("taps", total, plan.no_bars);
     let start_us = now_us() + 20_000;
-    shared
-        .measured_from_us
-        .store(start_us + (plan.warmup_seconds * 1e6) as i64, Ordering::Release);
+    shared.measured_from_us.store(start_us + (plan.warmup_seconds * 1e6) as i64, Ordering::Release);
     let begun_ns = telemetry::steady_ns();
     let mut due = Vec::new();
     let (mut planned, mut sent, mut lag_us_max) = (start_us as f64, 0, 0);

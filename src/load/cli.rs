@@ -50,14 +50,18 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Plays a bank's year, judged by the bank's own balances
-    #[command(after_help = "The workers' own ticks must be off (runtime.ticks=off): the data's days are the clock.")]
+    #[command(
+        after_help = "The workers' own ticks must be off (runtime.ticks=off): the data's days are the clock."
+    )]
     Bank(PlayArgs),
     /// Plays a city's card payments, judged by the city's control totals
     City(PlayArgs),
     /// Plays a council's card statements, judged by the tally of what was sent
     Council(PlayArgs),
     /// Synthetic taps, presentments, reversals, repeats and declines at a planned rate
-    #[command(after_help = "Example:\n  tapline-producer cards --rate 1000 --seconds 30 --distribution zipf:0.99")]
+    #[command(
+        after_help = "Example:\n  tapline-producer cards --rate 1000 --seconds 30 --distribution zipf:0.99"
+    )]
     Cards(CardsArgs),
     /// Measures drain, reply latency, takeover and memory on a stack of its own
     #[command(after_help = "Example:\n  tapline-producer bench --output json > bench.json")]

@@ -6,10 +6,7 @@ use crate::adapters::cassandra::{
     store::{LogPartition, Store},
 };
 use crate::codec::{
-    StageCodec,
-    authorisation::AuthorisationCodec,
-    avro::RegistryIds,
-    limits::Sizes,
+    StageCodec, authorisation::AuthorisationCodec, avro::RegistryIds, limits::Sizes,
     topics::COMMANDS,
 };
 use crate::config::Config;

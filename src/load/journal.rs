@@ -53,7 +53,13 @@ impl Journal {
         for (command, sent_us) in commands {
             let partition = partition_of(command.account_id.as_str().as_bytes(), self.partitions);
             let message_id = command.message_id.as_str();
-            self.line(&Line { message_id, sent_us: *sent_us, state: "planned", partition, offset: None })?;
+            self.line(&Line {
+                message_id,
+                sent_us: *sent_us,
+                state: "planned",
+                partition,
+                offset: None,
+            })?;
         }
         self.file.write_all(&self.lines)?;
         self.lines.clear();
@@ -71,7 +77,8 @@ impl Journal {
         let partition = partition_of(command.account_id.as_str().as_bytes(), self.partitions);
         move |acked| {
             // The journal is gone only when the run is over.
-            let _ = noting.send(Noted { message_id: message_id.clone(), sent_us, partition, acked });
+            let _ =
+                noting.send(Noted { message_id: message_id.clone(), sent_us, partition, acked });
         }
     }
 

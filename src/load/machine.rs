@@ -22,7 +22,9 @@ impl Machine {
             .to_owned();
         let memory_kib: u64 = read("/proc/meminfo")
             .lines()
-            .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse().ok())
+            .find_map(|line| {
+                line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse().ok()
+            })
             .unwrap_or(0);
         Self {
             cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

@@ -119,7 +119,8 @@ impl Worker {
 
     /// Sends a signal by its name, such as STOP or CONT.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
+        let sent =
+            Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
         if let Err(error) = sent {
             tracing::warn!(%error, name, "the signal could not be sent");
         }
@@ -138,7 +139,8 @@ impl Worker {
     /// Owns partitions and has loaded all of them.
     pub fn is_taking(&mut self) -> bool {
         let partitions = self.partitions();
-        let is_loading = |line: &Value| line.get("state").and_then(Value::as_str) == Some("loading");
+        let is_loading =
+            |line: &Value| line.get("state").and_then(Value::as_str) == Some("loading");
         !partitions.is_empty() && !partitions.iter().any(is_loading)
     }
 
@@ -161,9 +163,10 @@ impl Worker {
     /// Address of its health page, from its log.
     pub fn address(&mut self) -> Option<String> {
         if self.address.is_none() {
-            self.address = self.lines("health and metrics").first().and_then(|line| {
-                line.get("address").and_then(Value::as_str).map(str::to_owned)
-            });
+            self.address = self
+                .lines("health and metrics")
+                .first()
+                .and_then(|line| line.get("address").and_then(Value::as_str).map(str::to_owned));
         }
         self.address.clone()
     }

@@ -56,8 +56,7 @@ impl ApplyError {
 type Result<T> = std::result::Result<T, ApplyError>;
 
 pub async fn plan_tables(config: &Config, session: &Session) -> Result<Vec<Planned>> {
-    let plan =
-        tables::plan(session, &config.cassandra).await.map_err(ApplyError::unreachable)?;
+    let plan = tables::plan(session, &config.cassandra).await.map_err(ApplyError::unreachable)?;
     let keyspace = Planned {
         what: format!("keyspace {}", plan.keyspace),
         state: if plan.keyspace_exists { "exists" } else { "missing" }.to_owned(),
@@ -157,8 +156,7 @@ async fn give_birth(config: &Config, spec: &TopicSpec) -> Result<String> {
     );
     let mut headers = HeaderList::new();
     headers.push_text(BIRTH, &known);
-    let value =
-        encode_tick(Tick { time: LogTime::ZERO, rules_version: 1, logic_version: 1 });
+    let value = encode_tick(Tick { time: LogTime::ZERO, rules_version: 1, logic_version: 1 });
     for partition in unborn {
         let outbound = Outbound {
             topic: &topic,

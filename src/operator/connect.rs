@@ -12,7 +12,8 @@ use std::{future::Future, time::Duration};
 
 /// Runs asynchronous work of a command to its end.
 pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, i32> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     match runtime {
         Ok(runtime) => {
             let value = runtime.block_on(work);

@@ -29,8 +29,10 @@ use std::{
 const EXIT_BAD: i32 = 1;
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:\n  tapline demo\n  tapline demo --keep        leaves the servers running, to look around\n  \
-                        tapline demo --data FOLDER --data OTHER   other months, other years, of the same forms")]
+#[command(
+    after_help = "Examples:\n  tapline demo\n  tapline demo --keep        leaves the servers running, to look around\n  \
+                        tapline demo --data FOLDER --data OTHER   other months, other years, of the same forms"
+)]
 pub struct DemoArgs {
     /// Folder of data files to play instead of the bank's year and the city's months (repeatable)
     #[arg(long, value_name = "FOLDER")]
@@ -124,7 +126,9 @@ pub fn run(common: &Common, args: DemoArgs) -> i32 {
         || match stack::possible() {
             Ok(_) => false,
             Err(missing) => {
-                say(&format!("{missing}\nNo servers here: playing IN MEMORY, which shows the rules but proves nothing about Kafka and Cassandra."));
+                say(&format!(
+                    "{missing}\nNo servers here: playing IN MEMORY, which shows the rules but proves nothing about Kafka and Cassandra."
+                ));
                 true
             }
         };
@@ -315,7 +319,8 @@ fn line_of(played: &Played) -> Line {
 }
 
 fn show(lines: &[Line], in_memory: bool) {
-    let place = if in_memory { "the in-memory log and store" } else { "a real Kafka and Cassandra" };
+    let place =
+        if in_memory { "the in-memory log and store" } else { "a real Kafka and Cassandra" };
     println!(
         "{}",
         print::table(
@@ -326,7 +331,10 @@ fn show(lines: &[Line], in_memory: bool) {
                 print::number("commands in", &|line: &Line| line.commands_in.to_string()),
                 print::number("decisions out", &|line: &Line| line.decisions_out.to_string()),
                 print::number("accounts", &|line: &Line| line.accounts.to_string()),
-                print::number("commands/s", &|line: &Line| format!("{:.0}", line.commands_per_second)),
+                print::number("commands/s", &|line: &Line| format!(
+                    "{:.0}",
+                    line.commands_per_second
+                )),
                 print::number("p50 ms", &|line: &Line| format!("{:.1}", line.latency_p50_ms)),
                 print::number("p99 ms", &|line: &Line| format!("{:.1}", line.latency_p99_ms)),
                 print::text("right", &|line: &Line| yes(line.is_right)),

@@ -23,10 +23,7 @@ use crate::domain::{
     command::{PARTITION_KEY, Tick},
     event::AccountEvent,
 };
-use crate::load::{
-    latency::Latency,
-    play::Played,
-};
+use crate::load::{latency::Latency, play::Played};
 use crate::producer::{
     Folder,
     dated::{Step, day_text},
@@ -106,7 +103,10 @@ fn play_one(
     let booked_minor = judge.last_booked_minor();
     let mut verdict = judge.verdict();
     let held = |id: &str| {
-        worker.partitions().find_map(|it| it.heads().get(id)).map(|it| it.row.state.standing.booked_minor)
+        worker
+            .partitions()
+            .find_map(|it| it.heads().get(id))
+            .map(|it| it.row.state.standing.booked_minor)
     };
     let same = booked_minor.iter().filter(|(id, minor)| held(id.as_str()) == Some(**minor)).count();
     verdict.push(OracleLine::equal(
@@ -140,7 +140,10 @@ fn observe(
             let value = record.value.as_deref().unwrap_or_default();
             let decoded = Avro::of(Subject::Events).decode(value, &RegistryIds::default());
             let event: AccountEvent = decoded.map_err(|error| {
-                say(&format!("the event at {partition}:{} cannot be decoded: {error}", record.offset));
+                say(&format!(
+                    "the event at {partition}:{} cannot be decoded: {error}",
+                    record.offset
+                ));
                 EXIT_FAILED
             })?;
             answers += u64::from(event.message_id.is_some());

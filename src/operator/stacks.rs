@@ -32,7 +32,9 @@ pub struct Home {
 #[derive(Debug, Subcommand)]
 pub enum StackCommand {
     /// Starts the servers (or finds them running) and makes tables, topics and rules
-    #[command(after_help = "Example:\n  tapline stack up && eval \"$(tapline stack env)\" && tapline-worker")]
+    #[command(
+        after_help = "Example:\n  tapline stack up && eval \"$(tapline stack env)\" && tapline-worker"
+    )]
     Up {
         #[command(flatten)]
         home: Home,
@@ -92,7 +94,11 @@ pub fn run(common: &Common, command: StackCommand) -> i32 {
                     status.endpoints.as_ref().map_or(String::new(), |it| of(it).clone())
                 };
                 let lines = [
-                    Line { server: "kafka", health: status.kafka, address: address(|it| &it.kafka) },
+                    Line {
+                        server: "kafka",
+                        health: status.kafka,
+                        address: address(|it| &it.kafka),
+                    },
                     Line {
                         server: "cassandra",
                         health: status.cassandra,
@@ -101,7 +107,9 @@ pub fn run(common: &Common, command: StackCommand) -> i32 {
                 ];
                 let columns = [
                     print::text("server", &|line: &Line| line.server.to_owned()),
-                    print::text("health", &|line: &Line| format!("{:?}", line.health).to_lowercase()),
+                    print::text("health", &|line: &Line| {
+                        format!("{:?}", line.health).to_lowercase()
+                    }),
                     print::text("address", &|line: &Line| line.address.clone()),
                 ];
                 print::rows(common.output, &lines, &columns);

@@ -28,8 +28,7 @@ pub fn run(common: &Common, command: TablesCommand) -> i32 {
     };
     let done = block_on(async {
         let session = cassandra(&config).await?;
-        let plan =
-            apply::plan_tables(&config, &session).await.map_err(|error| code_of(&error))?;
+        let plan = apply::plan_tables(&config, &session).await.map_err(|error| code_of(&error))?;
         show(common, &plan);
         if !execute {
             say_plan_only(&plan);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::gauge;
 
-use super::health::{Outside, PartitionReport, Point, StageReport, State, WorkerReport};
+use super::health::{Halt, Outside, PartitionReport, Point, StageReport, State, WorkerReport};
 use super::telemetry::{self, label};
 
 /// Shared by every loop of the process and the HTTP listener.
@@ -85,14 +85,9 @@ impl HealthBoard {
             broker_connected: false,
             poll_held: false,
         };
-        let facts = WorkerFacts {
-            stages: stages.iter().map(report).collect(),
-            ..Default::default()
-        };
-        Arc::new(HealthBoard {
-            worker: Mutex::new(facts),
-            partitions: Mutex::default(),
-        })
+        let facts =
+            WorkerFacts { stages: stages.iter().map(report).collect(), ..Default::default() };
+        Arc::new(HealthBoard { worker: Mutex::new(facts), partitions: Mutex::default() })
     }
 
     pub fn checks_passed(&self) {
@@ -121,11 +116,7 @@ impl HealthBoard {
     }
 
     fn stage(&self, stage: &str, change: impl FnOnce(&mut StageReport)) {
-        if let Some(report) = lock(&self.worker)
-            .stages
-            .iter_mut()
-            .find(|it| it.stage == stage)
-        {
+        if let Some(report) = lock(&self.worker).stages.iter_mut().find(|it| it.stage == stage) {
             change(report);
         }
     }
@@ -146,12 +137,7 @@ impl HealthBoard {
         let cards: Vec<Card> = partitions.iter().map(card).collect();
         let mut board = lock(&self.partitions);
         board.retain(|(of, _), _| *of != stage);
-        board.extend(
-            partitions
-                .iter()
-                .map(|it| (stage, *it))
-                .zip(cards.iter().cloned()),
-        );
+        board.extend(partitions.iter().map(|it| (stage, *it)).zip(cards.iter().cloned()));
         drop(board);
         self.stage(stage, |report| report.is_assigned = true);
         cards
@@ -203,11 +189,7 @@ impl HealthBoard {
 /// when they have been idle long enough.
 pub fn refresh_gauges(report: &WorkerReport, now_broker_ms: i64) {
     for stage in &report.stages {
-        let own: Vec<_> = report
-            .partitions
-            .iter()
-            .filter(|it| it.stage == stage.stage)
-            .collect();
+        let own: Vec<_> = report.partitions.iter().filter(|it| it.stage == stage.stage).collect();
         let sum = |of: fn(&PartitionReport) -> u64| own.iter().map(|it| of(it)).sum::<u64>() as f64;
         for (name, value) in [
             (telemetry::PARTITIONS_ASSIGNED, own.len() as f64),
@@ -219,15 +201,20 @@ pub fn refresh_gauges(report: &WorkerReport, now_broker_ms: i64) {
             gauge!(name, label::STAGE => stage.stage).set(value);
         }
         for outside in Outside::ALL {
-            let waiting = own
-                .iter()
-                .filter(|it| it.waiting_for == Some(outside))
-                .count();
+            let waiting = own.iter().filter(|it| it.waiting_for == Some(outside)).count();
             gauge!(
                 telemetry::PARTITION_WAITING,
                 label::STAGE => stage.stage, label::REASON => outside.code()
             )
             .set(waiting as f64);
+        }
+        for halt in Halt::ALL {
+            let halted = own.iter().filter(|it| it.halt == Some(halt)).count();
+            gauge!(
+                telemetry::PARTITION_WAITING,
+                label::STAGE => stage.stage, label::REASON => halt.code()
+            )
+            .set(halted as f64);
         }
     }
     for partition in &report.partitions {
@@ -275,11 +262,7 @@ mod tests {
         assert_eq!(probes(6), (true, true), "a spare");
         let late = board.assigned("feed", "events", &[1], 7);
         cards[1].update(|old| old.state = State::Running);
-        assert_eq!(
-            probes(7),
-            (true, false),
-            "the card of an old generation has no say"
-        );
+        assert_eq!(probes(7), (true, false), "the card of an old generation has no say");
         late[0].loaded(8, 1);
         board.stopping();
         assert_eq!(probes(9), (true, false), "stopping");
@@ -294,11 +277,7 @@ mod tests {
         card.fetched(1_000, 5, 500);
         for (now_ms, is_live) in [(1_000, true), (61_000, true), (61_001, false)] {
             board.polled("feed", false, now_ms);
-            assert_eq!(
-                live(&board.snapshot(now_ms), now_ms).is_ok(),
-                is_live,
-                "{now_ms}"
-            );
+            assert_eq!(live(&board.snapshot(now_ms), now_ms).is_ok(), is_live, "{now_ms}");
         }
         card.steps_begin(61_002);
         card.steps_end(61_003, |report| report.records_waiting = 0);
@@ -309,11 +288,9 @@ mod tests {
     /// Method: more in the log, no fetch, snapshots as probes take them; broker and poll vary.
     #[test]
     fn a_forgotten_partition_is_found() {
-        for (has_broker, is_held, is_live) in [
-            (true, false, false),
-            (true, true, true),
-            (false, false, true),
-        ] {
+        for (has_broker, is_held, is_live) in
+            [(true, false, false), (true, true, true), (false, false, true)]
+        {
             let board = HealthBoard::new(&["feed"]);
             let card = board.assigned("feed", "events", &[0], 0).remove(0);
             card.loaded(0, 1);

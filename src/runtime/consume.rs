@@ -220,7 +220,9 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             Ok(transition) => transition,
             // Time alone cannot be impossible: that would be a broken invariant, and no answer
             // beats a wrong balance.
-            Err(poison) => panic!("a due step of {key} at {} is poison: {}", raw.offset, poison.code),
+            Err(poison) => {
+                panic!("a due step of {key} at {} is poison: {}", raw.offset, poison.code)
+            }
         };
         if transition.change.is_none() && transition.effects.is_empty() {
             return;
@@ -397,9 +399,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         };
         let empty = S::Head::default();
         let (head, done) = match self.heads.get(key) {
-            Some(entry) => {
-                (&entry.row.state, heads::contains(&entry.row, queued.raw.offset, None))
-            }
+            Some(entry) => (&entry.row.state, heads::contains(&entry.row, queued.raw.offset, None)),
             None => (&empty, false),
         };
         if done {
@@ -488,8 +488,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
                 (destination, PARTITION_KEY.as_bytes().to_vec(), None)
             }
         };
-        let id =
-            OutputId { source: self.source(raw.offset), key: id_key.map(Box::from), index };
+        let id = OutputId { source: self.source(raw.offset), key: id_key.map(Box::from), index };
         let headers = headers::headers(&Provenance {
             id: &id,
             stage: S::NAME,
@@ -624,6 +623,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
 
     /// Queues the record as it was for the dead letters; always the first output of its record.
     fn dead_letter(&mut self, raw: &RawRecord, poison: Poison) {
+        self.letter_codes.push(poison.code);
         match poison == DIVERTED {
             true => self.counts.diverted += 1,
             false => self.counts.dead_letters += 1,

@@ -37,7 +37,8 @@ impl<H: Default> Heads<H> {
     /// Takes a row read at takeover. The same row may come twice; the later position wins.
     pub fn load(&mut self, key: &str, row: Row<H>) {
         #[cfg(test)]
-        let row = if sabotage::on(Bug::SeenNotRestored) { Row { seen: Vec::new(), ..row } } else { row };
+        let row =
+            if sabotage::on(Bug::SeenNotRestored) { Row { seen: Vec::new(), ..row } } else { row };
         match self.by_key.get_mut(key) {
             Some(entry) if entry.row.pos >= row.pos => {}
             Some(entry) => entry.row = row,

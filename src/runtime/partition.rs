@@ -31,7 +31,6 @@ use std::{
 /// What a partition is bound to for its whole life.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding {
-
     /// Number of the input log's incarnation (`log_incarnation`).
     pub incarnation: i32,
     pub partition: i32,
@@ -129,6 +128,9 @@ pub struct Partition<S: Stage, C: StageCodec<S>> {
     /// Offset of the last record applied or skipped; `start - 1` before the first.
     pub(super) applied: i64,
     pub(super) applied_broker_ms: Option<i64>,
+    pub(super) durable_broker_ms: Option<i64>,
+    /// For metrics: nothing is decided by them.
+    pub(super) letter_codes: Vec<&'static str>,
     /// Everything at or below is durable.
     pub(super) durable: i64,
     pub(super) committed: i64,
@@ -172,6 +174,8 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             queue: VecDeque::new(),
             applied: binding.start - 1,
             applied_broker_ms: None,
+            durable_broker_ms: None,
+            letter_codes: Vec::new(),
             durable: binding.start - 1,
             committed: binding.start,
             fetched: binding.start - 1,
@@ -354,6 +358,16 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
     /// Records taken in and not yet applied.
     pub fn waiting(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Codes of the dead letters since the last call, one each.
+    pub fn take_letter_codes(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.letter_codes)
+    }
+
+    /// Broker's time of the last record that is durable.
+    pub fn durable_broker_ms(&self) -> Option<i64> {
+        self.durable_broker_ms
     }
 
     /// Broker's time of the last record applied, and of the oldest one that waits.

@@ -89,10 +89,22 @@ pub enum Arrival<R> {
     Loaded,
     /// Records in order of offset.
     Fetched(Vec<RawRecord>),
-    Acknowledged { ticket: u64 },
-    Written { seal: u64, index: usize },
-    SideRow { below: i64, item: Box<str>, version: Option<(i64, Vec<u8>)> },
-    Rules { version: i32, rules: Arc<R> },
+    Acknowledged {
+        ticket: u64,
+    },
+    Written {
+        seal: u64,
+        index: usize,
+    },
+    SideRow {
+        below: i64,
+        item: Box<str>,
+        version: Option<(i64, Vec<u8>)>,
+    },
+    Rules {
+        version: i32,
+        rules: Arc<R>,
+    },
     /// The interval between seals is over.
     SealDue,
     /// Look again at what stopped the partition: an upgrade of tables may have cured it.

@@ -117,11 +117,7 @@ mod tests {
     /// Goal: a secret never reaches a log. Method: print a struct that holds one.
     #[test]
     fn secrets_do_not_print() {
-        let printed = format!(
-            "{:?} {:#?}",
-            Some(Secret::new("hunter2")),
-            Secret::new("hunter2")
-        );
+        let printed = format!("{:?} {:#?}", Some(Secret::new("hunter2")), Secret::new("hunter2"));
         assert_eq!(printed, "Some(***) ***");
     }
 }

@@ -94,13 +94,7 @@ const fn metric(
     labels: &'static [&'static str],
     description: &'static str,
 ) -> Metric {
-    Metric {
-        name,
-        kind,
-        unit,
-        labels,
-        description,
-    }
+    Metric { name, kind, unit, labels, description }
 }
 
 use Kind::{Counter as C, Gauge as G, Histogram as H};
@@ -131,30 +125,20 @@ pub const METRICS: &[Metric] = &[
 ];
 
 /// Upper bounds of waiting times, in seconds.
-pub const WAITING_BUCKETS: &[f64] = &[
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-];
+pub const WAITING_BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// Upper bounds of the time in a step, in seconds: a millionth is usual, a tenth is a fault.
 pub const STEP_BUCKETS: &[f64] = &[1e-6, 2.5e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 1e-2, 0.1];
 
 /// Names ending so get those buckets; the first match counts. Without buckets the exporter
 /// renders summaries, which cannot be added over pods.
-pub const BUCKETS_BY_SUFFIX: &[(&str, &[f64])] = &[
-    ("step_duration_seconds", STEP_BUCKETS),
-    ("_seconds", WAITING_BUCKETS),
-];
+pub const BUCKETS_BY_SUFFIX: &[(&str, &[f64])] =
+    &[("step_duration_seconds", STEP_BUCKETS), ("_seconds", WAITING_BUCKETS)];
 
 /// Tells the recorder what each metric means. Once, after the recorder is installed.
 pub fn describe_all() {
-    for Metric {
-        name,
-        kind,
-        unit,
-        description,
-        ..
-    } in METRICS
-    {
+    for Metric { name, kind, unit, description, .. } in METRICS {
         match kind {
             Kind::Counter => describe_counter!(*name, *unit, *description),
             Kind::Gauge => describe_gauge!(*name, *unit, *description),
@@ -240,14 +224,9 @@ pub fn build(version: &'static str, commit: &'static str, librdkafka: &str) {
 }
 
 /// The wall clock, microseconds since 1970: to be compared with a broker's timestamps only.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one reading of the wall clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one reading of the wall clock")]
 pub fn now_us() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
@@ -258,10 +237,7 @@ pub fn now_ms() -> i64 {
 
 /// A clock that never goes back, nanoseconds since the process first asked: for how long
 /// something took or has been silent. Health uses it, as a wall clock that is set would kill pods.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one reading of the steady clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one reading of the steady clock")]
 pub fn steady_ns() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     u64::try_from(START.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
@@ -316,20 +292,10 @@ mod tests {
     /// Goal: every histogram has buckets, and the step its fine ones. Method: match each name.
     #[test]
     fn every_histogram_has_buckets() {
-        for metric in METRICS
-            .iter()
-            .filter(|metric| metric.kind == Kind::Histogram)
-        {
-            let found = BUCKETS_BY_SUFFIX
-                .iter()
-                .find(|(suffix, _)| metric.name.ends_with(suffix));
+        for metric in METRICS.iter().filter(|metric| metric.kind == Kind::Histogram) {
+            let found = BUCKETS_BY_SUFFIX.iter().find(|(suffix, _)| metric.name.ends_with(suffix));
             let fine = found.map(|(_, buckets)| *buckets == STEP_BUCKETS);
-            assert_eq!(
-                fine,
-                Some(metric.name == STEP_DURATION_SECONDS),
-                "{}",
-                metric.name
-            );
+            assert_eq!(fine, Some(metric.name == STEP_DURATION_SECONDS), "{}", metric.name);
         }
         for (suffix, buckets) in BUCKETS_BY_SUFFIX {
             assert!(buckets.is_sorted_by(|one, next| one < next), "{suffix}");

@@ -71,12 +71,11 @@ async fn check_tables(
     session: &Session,
     found: &mut Found,
 ) -> Result<(), Unreachable> {
-    let refusals = tables::check(session, &config.cassandra)
-        .await
-        .map_err(Unreachable::from_display)?;
-    found.refusals.extend(
-        refusals.into_iter().map(|it| Refusal { code: it.code, sentence: it.sentence }),
-    );
+    let refusals =
+        tables::check(session, &config.cassandra).await.map_err(Unreachable::from_display)?;
+    found
+        .refusals
+        .extend(refusals.into_iter().map(|it| Refusal { code: it.code, sentence: it.sentence }));
     Ok(())
 }
 
@@ -93,9 +92,14 @@ async fn check_topics(config: &Config, found: &mut Found) -> Result<(), Unreacha
             });
         }
         found.refusals.extend(
-            state.differences.into_iter().map(|it| Refusal { code: it.code, sentence: it.sentence }),
+            state
+                .differences
+                .into_iter()
+                .map(|it| Refusal { code: it.code, sentence: it.sentence }),
         );
-        if config.worker.profile == Profile::Production && state.exists && state.replication_factor < 3
+        if config.worker.profile == Profile::Production
+            && state.exists
+            && state.replication_factor < 3
         {
             found.refusals.push(Refusal {
                 code: "durability_low",

@@ -109,10 +109,18 @@ impl<S: Stage, C: StageCodec<S>> Crew<S, C> {
         let drained: Drained = Arc::new(AtomicI64::new(-1));
         let codec = (self.live.codec)();
         let rules = self.live.first_rules.clone();
-        let ticker = self.live.encode_tick.zip(self.settings.runtime.ticks).map(|(encode, every)| {
-            let (sender, topic) = (self.edges.sender.clone(), self.settings.topic.clone());
-            Ticker::new(sender, topic, number, encode, every, self.settings.runtime.clock_skew_max)
-        });
+        let ticker =
+            self.live.encode_tick.zip(self.settings.runtime.ticks).map(|(encode, every)| {
+                let (sender, topic) = (self.edges.sender.clone(), self.settings.topic.clone());
+                Ticker::new(
+                    sender,
+                    topic,
+                    number,
+                    encode,
+                    every,
+                    self.settings.runtime.clock_skew_max,
+                )
+            });
         let owned = Owned {
             partition: Partition::<S, C>::new(binding, self.settings.limits, codec, rules),
             ports: LivePorts::new(self.edges.clone(), inbox.clone(), log, self.live.parse_rules),
@@ -167,8 +175,7 @@ impl<S: Stage, C: StageCodec<S>> Crew<S, C> {
             member.inbox.send(Arrival::Drain);
         }
         let deadline_ms = telemetry::steady_ms() + within.as_millis() as u64;
-        let is_drained =
-            |member: &Member<S::Rules>| member.drained.load(Ordering::Acquire) >= 0;
+        let is_drained = |member: &Member<S::Rules>| member.drained.load(Ordering::Acquire) >= 0;
         while !self.members.values().all(is_drained) && telemetry::steady_ms() < deadline_ms {
             std::thread::park_timeout(Duration::from_millis(5));
         }
@@ -276,13 +283,10 @@ impl<S: Stage, C: StageCodec<S>> Owner for Crew<S, C> {
         if member.dropped.is_some_and(|dropped| !dropped.sought || dropped.from != first) {
             return;
         }
-        let (records_max, bytes_max) = (
-            self.settings.runtime.inflight_records_max,
-            self.settings.runtime.inflight_bytes_max,
-        );
-        let is_full = |inbox: &Inbox<S::Rules>| {
-            inbox.records() >= records_max || inbox.bytes() >= bytes_max
-        };
+        let (records_max, bytes_max) =
+            (self.settings.runtime.inflight_records_max, self.settings.runtime.inflight_bytes_max);
+        let is_full =
+            |inbox: &Inbox<S::Rules>| inbox.records() >= records_max || inbox.bytes() >= bytes_max;
         let deadline_ms = telemetry::steady_ms() + ROOM_WAIT_MS;
         while is_full(&member.inbox) {
             if telemetry::steady_ms() >= deadline_ms {

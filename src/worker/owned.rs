@@ -50,6 +50,7 @@ impl<S: Stage, C: StageCodec<S>> Owned<S, C> {
         let seal_every_ms = self.seal_every.as_millis() as u64;
         let mut seal_at_ms: u64 = 0;
         let mut retry_at_ms: u64 = 0;
+        let mut sealing_since_ns = None;
         let mut reported: Option<Halt> = None;
         while !self.inbox.is_revoked() {
             let now_ms = telemetry::steady_ms();
@@ -63,6 +64,14 @@ impl<S: Stage, C: StageCodec<S>> Owned<S, C> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let now_ms = telemetry::steady_ms();
+            match (sealing_since_ns, self.partition.is_sealing()) {
+                (None, true) => sealing_since_ns = Some(telemetry::steady_ns()),
+                (Some(since_ns), false) => {
+                    self.meters.checkpoint_seconds.record(telemetry::seconds_since(since_ns));
+                    sealing_since_ns = None;
+                }
+                (None, false) | (Some(_), true) => {}
+            }
             if self.partition.is_sealing() {
                 // The pause counts from the end of a seal: a store that is slow gets fewer, larger
                 // ones instead of one after the other.
@@ -87,8 +96,13 @@ impl<S: Stage, C: StageCodec<S>> Owned<S, C> {
                 break;
             }
         }
-        tracing::info!(stage = S::NAME, partition = number, offset = self.partition.applied(),
-            durable = self.partition.durable(), "partition let go");
+        tracing::info!(
+            stage = S::NAME,
+            partition = number,
+            offset = self.partition.applied(),
+            durable = self.partition.durable(),
+            "partition let go"
+        );
     }
 
     /// Handles an arrival and those that wait behind it.
@@ -123,9 +137,13 @@ impl<S: Stage, C: StageCodec<S>> Owned<S, C> {
         }
         if is_load {
             self.card.loaded(telemetry::steady_ms(), self.partition.heads().len() as u64);
-            tracing::info!(stage = S::NAME, partition = self.partition.binding().partition,
-                offset = self.partition.binding().start, heads = self.partition.heads().len(),
-                "partition taken over");
+            tracing::info!(
+                stage = S::NAME,
+                partition = self.partition.binding().partition,
+                offset = self.partition.binding().start,
+                heads = self.partition.heads().len(),
+                "partition taken over"
+            );
         }
     }
 
@@ -134,11 +152,8 @@ impl<S: Stage, C: StageCodec<S>> Owned<S, C> {
         let applied = now.applied - before.applied;
         self.meters.applied.increment(applied);
         self.meters.skipped_duplicate.increment(now.skipped - before.skipped);
-        for _ in before.dead_letters..now.dead_letters {
-            self.meters.dead_lettered("poison");
-        }
-        for _ in before.diverted..now.diverted {
-            self.meters.dead_lettered("diverted");
+        for code in self.partition.take_letter_codes() {
+            self.meters.dead_lettered(code);
         }
         if applied > 0 {
             // One reading of the clock for a batch: the mean stands for each of its records.
@@ -165,6 +180,7 @@ impl<S: Stage, C: StageCodec<S>> Owned<S, C> {
             report.heads_loaded = partition.heads().len() as u64;
             report.dirty_buckets = partition.heads().dirty_len() as u64;
             report.applied_broker_ms = partition.applied_broker_ms();
+            report.durable_broker_ms = partition.durable_broker_ms();
             report.oldest_pending_broker_ms = partition.oldest_pending_broker_ms();
             report.waiting_for = waiting_for;
             report.halt = partition.halted().map(reason_of);
@@ -187,11 +203,19 @@ impl<S: Stage, C: StageCodec<S>> Owned<S, C> {
             None => tracing::info!(stage = S::NAME, partition = number, "partition goes on"),
             Some(halt) => {
                 let code = halt.code();
-                tracing::error!(stage = S::NAME, partition = number, error_code = code,
-                    offset = self.partition.applied() + 1, "{}", sentence(halt));
+                tracing::error!(
+                    stage = S::NAME,
+                    partition = number,
+                    error_code = code,
+                    offset = self.partition.applied() + 1,
+                    "{}",
+                    sentence(halt)
+                );
                 if matches!(
                     halt,
-                    Halt::StartIsNoTick { .. } | Halt::StateAhead { .. } | Halt::StateUnreadable { .. }
+                    Halt::StartIsNoTick { .. }
+                        | Halt::StateAhead { .. }
+                        | Halt::StateUnreadable { .. }
                 ) {
                     std::process::exit(super::EXIT_REFUSED);
                 }

@@ -180,11 +180,16 @@ impl<S: Stage> Ports<S::Rules> for LivePorts<S> {
                             inbox.send(Arrival::Rules { version, rules });
                             return;
                         }
-                        Err(reason) => tracing::error!(version, reason,
-                            "the active rules cannot be read by this release; upgrade the worker"),
+                        Err(reason) => tracing::error!(
+                            version,
+                            reason,
+                            "the active rules cannot be read by this release; upgrade the worker"
+                        ),
                     },
-                    Ok(None) => tracing::error!(version,
-                        "a tick activates rules that are not stored; run tapline rules activate"),
+                    Ok(None) => tracing::error!(
+                        version,
+                        "a tick activates rules that are not stored; run tapline rules activate"
+                    ),
                     Err(failure) => tracing::warn!(version, %failure, "rules cannot be read yet"),
                 }
                 tokio::time::sleep(pauses.next().unwrap_or_default()).await;

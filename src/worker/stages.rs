@@ -25,10 +25,7 @@ use crate::domain::{
     rules::Rules,
 };
 use crate::runtime::{
-    board::HealthBoard,
-    fuse::FuseSettings,
-    partition::Limits,
-    settings::StopSchedule,
+    board::HealthBoard, fuse::FuseSettings, partition::Limits, settings::StopSchedule,
     telemetry::StageMeters,
 };
 use crate::stages::{Stage, authorisation::Authorisation};
@@ -186,8 +183,7 @@ async fn open_edges<S: Stage>(config: &Config, session: Arc<Session>) -> Result<
         .map_err(|error| error.to_string())?;
     let sender = Sender::open(&config.kafka, stage).map_err(|error| error.to_string())?;
     let topic = config.kafka.topic(S::INPUT.0);
-    let intake =
-        Intake::open(&config.kafka, stage, &topic).map_err(|error| error.to_string())?;
+    let intake = Intake::open(&config.kafka, stage, &topic).map_err(|error| error.to_string())?;
     Ok(Edges {
         stage,
         sender,

@@ -73,8 +73,12 @@ impl Ticker {
         }
         let skew_ms = self.skew_ms.load(Ordering::Acquire);
         if skew_ms.abs() > self.skew_ms_max {
-            tracing::error!(partition = self.partition, skew_ms, code = "clock_skew",
-                "this machine's clock and the broker's differ too much; no ticks are written");
+            tracing::error!(
+                partition = self.partition,
+                skew_ms,
+                code = "clock_skew",
+                "this machine's clock and the broker's differ too much; no ticks are written"
+            );
             // Look again from time to time: the clock may have been set right.
             self.next_ms = steady_ms + 10_000;
             self.skew_ms.store(0, Ordering::Release);

@@ -325,7 +325,17 @@ impl World {
             let item = Some((read.item.as_ref(), *pos));
             self.repair(&replicas, bucket, &read.key, item, *timestamp_us, bytes);
         }
-        if !self.owners[place].partition.is_loaded() { let pos = self.judges[0].left.get(read.key.as_ref()).map(|l| l.iter().filter(|v| v.1==read.item && v.0<read.below).map(|v| v.0).collect::<Vec<_>>()); eprintln!("EARLY {} below {} found {:?} all {:?}", read.item, read.below, newest.as_ref().map(|n| n.0), pos); }
+        if !self.owners[place].partition.is_loaded() {
+            EARLY.with_borrow_mut(|e| {
+                e.push((
+                    self.owners[place].worker,
+                    read.key.to_string(),
+                    read.item.clone(),
+                    read.below,
+                    newest.as_ref().map(|n| n.0),
+                ))
+            });
+        }
         let version = newest.map(|(pos, _, bytes)| (pos, bytes));
         let answer = Arrival::SideRow { below: read.below, item: read.item, version };
         self.owners[place].arrivals.push(("arrival side row", answer));
@@ -358,3 +368,5 @@ impl World {
         });
     }
 }
+
+thread_local! { pub static EARLY: std::cell::RefCell<Vec<(i64,String,Box<str>,i64,Option<i64>)>> = const { std::cell::RefCell::new(Vec::new()) }; }

@@ -180,7 +180,9 @@ impl Seen {
 #[test]
 #[ignore = "a table of all failing seeds, for work on the simulation itself"]
 fn survey() {
-    if let Ok(bug) = std::env::var("TAPTEST_BUG") { sabotage::switch(Bug::ALL.iter().find(|b| format!("{b:?}") == bug).copied()); }
+    if let Ok(bug) = std::env::var("TAPTEST_BUG") {
+        sabotage::switch(Bug::ALL.iter().find(|b| format!("{b:?}") == bug).copied());
+    }
     std::panic::set_hook(Box::new(|_| {}));
     let mut table: BTreeMap<&str, (u64, u64, String)> = BTreeMap::new();
     let mut all = Seen::default();

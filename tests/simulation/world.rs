@@ -103,6 +103,11 @@ pub struct World {
     pub fault_rate: u64,
     pub write_fault_rate: u64,
     pub faults: bool,
+    fetch_max: usize,
+    /// How rarely the outside sends where it could.
+    pace: u64,
+    /// How rarely a page of heads is read where nothing else is left to do.
+    load_patience: u64,
     /// A topic that stores slowly; beyond the last one: none.
     slow_topic: usize,
     /// Of all faults: only doubled owners.
@@ -189,8 +194,11 @@ impl World {
         if slow_loading {
             // Beside former owners that go on, and with much that has left the heads.
             world.weights = [12, 12, 3, 12, 12, 12, 12, 1, 8];
-            world.fault_rate = 40;
+            world.fault_rate = 12;
+            world.pace = 1 + world.chance.below(4);
             world.only_zombies = true;
+            world.load_patience = [3, 8, 20][world.chance.place(3)];
+            world.fetch_max = 1 + world.chance.place(4);
             world.script.old = 900;
             world.ticks = commands;
         }
@@ -226,6 +234,9 @@ impl World {
             write_fault_rate: 0,
             faults: true,
             slow_topic: TOPICS.len(),
+            load_patience: 1,
+            fetch_max: 8,
+            pace: 1,
             only_zombies: false,
             armed: Vec::new(),
             deaths: Vec::new(),
@@ -271,8 +282,8 @@ impl World {
             }
         }
         match self.chance.below(100) {
-            0..10 if self.script.left > 0 => self.outside(),
-            10..15 if self.ticks > 0 => self.tick(),
+            0..10 if self.script.left > 0 && self.chance.one_in(self.pace) => self.outside(),
+            10..15 if self.ticks > 0 && self.chance.one_in(self.pace) => self.tick(),
             15..18 => self.something_late(),
             18..20 => self.operate(),
             _ if self.chance.below(1000) < self.fault_rate => self.fault(),
@@ -415,7 +426,7 @@ impl World {
         for shift in 0..self.weights.len() {
             let next = (kind + shift) % self.weights.len();
             // What loads slowly does so also where nothing else is left to do.
-            let waits = shift > 0 && next == LOAD && self.only_zombies && !self.chance.one_in(25);
+            let waits = shift > 0 && next == LOAD && !self.chance.one_in(self.load_patience);
             if !waits && self.try_act(place, next) {
                 return;
             }
@@ -462,7 +473,7 @@ impl World {
 
     /// Reads on in the log; sometimes an offset comes twice.
     pub fn fetch(&mut self, place: usize) -> bool {
-        let most = 1 + self.chance.place(8);
+        let most = 1 + self.chance.place(self.fetch_max);
         let owner = &mut self.owners[place];
         let records = self.log.read(TOPICS[1], owner.number, owner.fetch_at, most).to_vec();
         let Some(last) = records.last() else { return false };
@@ -518,6 +529,15 @@ impl World {
 
     pub fn tell_loaded(&mut self, place: usize) {
         self.owners[place].end_told = true;
+        let w = self.owners[place].worker;
+        let n = self.owners[place].number;
+        self.judge(n);
+        super::faults::EARLY.with_borrow_mut(|e| { for (worker,key,item,below,found) in e.iter() { if *worker==w {
+            let pos = self.owners[place].partition.heads().get(key).map_or(-1, |x| x.row.pos);
+            let left: Vec<i64> = self.judges[n as usize].left.get(key).map(|l| l.iter().filter(|v| v.1==*item && v.0<*below).map(|v| v.0).collect()).unwrap_or_default();
+            let bite = left.iter().any(|q| Some(*q) > *found && *q <= pos && pos < *below);
+            eprintln!("LOAD bite={bite} pos={pos} below={below} found={found:?} left={left:?} start={}", self.owners[place].partition.binding().start);
+        }} e.clear(); });
         let worker = self.owners[place].worker;
         let end = self.log.end(TOPICS[1], self.owners[place].number);
         self.deliver(place, "arrival log end", Arrival::LogEnd(end));

@@ -54,7 +54,8 @@ impl From<PagerExecutionError> for StoreError {
 fn class_of(error: &ExecutionError) -> Class {
     match error {
         ExecutionError::BadQuery(_) | ExecutionError::UseKeyspaceError(_) => Class::Fatal,
-        ExecutionError::LastAttemptError(RequestAttemptError::DbError(refusal, _)) => match refusal {
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(refusal, _)) => match refusal
+        {
             DbError::SyntaxError
             | DbError::Invalid
             | DbError::Unauthorized

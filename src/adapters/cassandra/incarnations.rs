@@ -26,9 +26,8 @@ pub async fn all(session: &Session, keyspace: &str) -> Result<Vec<Incarnation>, 
     );
     let rows = session.query_unpaged(statement, &[]).await?;
     let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
-    let rows = rows
-        .rows::<(i32, String, String, String, i32, i32)>()
-        .map_err(StoreError::unreadable)?;
+    let rows =
+        rows.rows::<(i32, String, String, String, i32, i32)>().map_err(StoreError::unreadable)?;
     let mut found = Vec::new();
     for row in rows {
         let (number, topic, birth_id, cluster_id, partitions, buckets) =
@@ -57,9 +56,10 @@ pub async fn register(
 ) -> Result<Incarnation, StoreError> {
     loop {
         let known = all(session, keyspace).await?;
-        if let Some(same) = known.iter().rfind(|known| {
-            known.topic == wanted.topic && known.birth_id == wanted.birth_id
-        }) {
+        if let Some(same) = known
+            .iter()
+            .rfind(|known| known.topic == wanted.topic && known.birth_id == wanted.birth_id)
+        {
             return Ok(same.clone());
         }
         let number = known.last().map_or(1, |last| last.number + 1);

@@ -15,8 +15,7 @@ pub async fn load(
     let statement = format!("SELECT document FROM {keyspace}.rules WHERE version = ?");
     let rows = session.query_unpaged(statement, (version,)).await?;
     let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
-    let first =
-        rows.maybe_first_row::<(String,)>().map_err(StoreError::unreadable)?;
+    let first = rows.maybe_first_row::<(String,)>().map_err(StoreError::unreadable)?;
     Ok(first.map(|(document,)| document))
 }
 

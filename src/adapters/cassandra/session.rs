@@ -7,9 +7,7 @@
 use super::{failure::StoreError, settings::CassandraSettings};
 pub use scylla::client::session::Session;
 use scylla::{
-    client::{
-        PoolSize, execution_profile::ExecutionProfile, session_builder::SessionBuilder,
-    },
+    client::{PoolSize, execution_profile::ExecutionProfile, session_builder::SessionBuilder},
     statement::Consistency,
 };
 use std::{num::NonZeroUsize, time::Duration};
@@ -25,8 +23,7 @@ pub async fn connect(settings: &CassandraSettings) -> Result<Session, StoreError
             "cassandra.tls is set, but this build has no TLS for Cassandra".to_owned(),
         ));
     }
-    let consistency =
-        if settings.needs_quorum() { Consistency::Quorum } else { Consistency::One };
+    let consistency = if settings.needs_quorum() { Consistency::Quorum } else { Consistency::One };
     let profile = ExecutionProfile::builder()
         .consistency(consistency)
         .request_timeout(Some(REQUEST_TIMEOUT))
@@ -43,10 +40,9 @@ pub async fn connect(settings: &CassandraSettings) -> Result<Session, StoreError
     if let (Some(user), Some(password)) = (&settings.username, &settings.password) {
         builder = builder.user(user, password.reveal());
     }
-    builder
-        .build()
-        .await
-        .map_err(|error| StoreError::Unreachable(format!("{}: {error}", settings.contact.join(","))))
+    builder.build().await.map_err(|error| {
+        StoreError::Unreachable(format!("{}: {error}", settings.contact.join(",")))
+    })
 }
 
 /// One real call: the server answers a query.

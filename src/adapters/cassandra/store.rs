@@ -12,7 +12,10 @@ use crate::runtime::{
 use futures_util::TryStreamExt;
 use scylla::{
     client::session::Session,
-    statement::{batch::{Batch as CqlBatch, BatchType}, prepared::PreparedStatement},
+    statement::{
+        batch::{Batch as CqlBatch, BatchType},
+        prepared::PreparedStatement,
+    },
 };
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -125,9 +128,7 @@ impl Store {
         let values = (log.incarnation, log.partition, bucket as i32, key);
         let rows = self.session.execute_unpaged(&self.select_head, values).await?;
         let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
-        let first = rows
-            .maybe_first_row::<(Vec<u8>,)>()
-            .map_err(StoreError::unreadable)?;
+        let first = rows.maybe_first_row::<(Vec<u8>,)>().map_err(StoreError::unreadable)?;
         Ok(first.map(|(image,)| image))
     }
 
@@ -140,9 +141,12 @@ impl Store {
     ) -> Result<(), StoreError> {
         let values = (log.incarnation, log.partition, bucket as i32);
         let pager = self.session.execute_iter(self.select_sides.clone(), values).await?;
-        let mut rows =
-            pager.rows_stream::<(String, String, i64, Vec<u8>)>().map_err(StoreError::unreadable)?;
-        while let Some((key, item, pos, image)) = rows.try_next().await.map_err(StoreError::unreachable)? {
+        let mut rows = pager
+            .rows_stream::<(String, String, i64, Vec<u8>)>()
+            .map_err(StoreError::unreadable)?;
+        while let Some((key, item, pos, image)) =
+            rows.try_next().await.map_err(StoreError::unreachable)?
+        {
             take(key, item, pos, image);
         }
         Ok(())
@@ -233,4 +237,3 @@ impl Store {
         rows.maybe_first_row::<(i64, Vec<u8>)>().map_err(StoreError::unreadable)
     }
 }
-

@@ -30,7 +30,10 @@ pub struct Refusal {
     pub sentence: String,
 }
 
-pub async fn plan(session: &Session, settings: &CassandraSettings) -> Result<TablePlan, StoreError> {
+pub async fn plan(
+    session: &Session,
+    settings: &CassandraSettings,
+) -> Result<TablePlan, StoreError> {
     let keyspace = settings.keyspace.clone();
     let keyspace_exists = keyspace_exists(session, &keyspace).await?;
     let applied = match keyspace_exists {
@@ -62,8 +65,10 @@ pub async fn apply(session: &Session, settings: &CassandraSettings) -> Result<()
     }
     for (version, text) in VERSIONS {
         for statement in statements(text) {
-            let statement = statement
-                .replace("CREATE TABLE IF NOT EXISTS ", &format!("CREATE TABLE IF NOT EXISTS {keyspace}."));
+            let statement = statement.replace(
+                "CREATE TABLE IF NOT EXISTS ",
+                &format!("CREATE TABLE IF NOT EXISTS {keyspace}."),
+            );
             session.query_unpaged(statement, &[]).await?;
         }
         let mark = format!(
@@ -157,17 +162,14 @@ async fn applied_versions(session: &Session, keyspace: &str) -> Result<Vec<i32>,
     let rows = session.query_unpaged(statement, &[]).await?;
     let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
     let rows = rows.rows::<(i32,)>().map_err(StoreError::unreadable)?;
-    rows.map(|row| row.map(|(version,)| version).map_err(StoreError::unreadable))
-        .collect()
+    rows.map(|row| row.map(|(version,)| version).map_err(StoreError::unreadable)).collect()
 }
 
 async fn setting(session: &Session, name: &str) -> Result<Option<String>, StoreError> {
     let statement = "SELECT value FROM system_views.settings WHERE name = ?";
     let rows = session.query_unpaged(statement, (name,)).await?;
     let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
-    let first = rows
-        .maybe_first_row::<(Option<String>,)>()
-        .map_err(StoreError::unreadable)?;
+    let first = rows.maybe_first_row::<(Option<String>,)>().map_err(StoreError::unreadable)?;
     Ok(first.and_then(|(value,)| value))
 }
 
@@ -181,8 +183,7 @@ async fn table_ttl(
                      WHERE keyspace_name = ? AND table_name = ?";
     let rows = session.query_unpaged(statement, (keyspace, table)).await?;
     let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
-    let first =
-        rows.maybe_first_row::<(Option<i32>,)>().map_err(StoreError::unreadable)?;
+    let first = rows.maybe_first_row::<(Option<i32>,)>().map_err(StoreError::unreadable)?;
     Ok(first.map(|(ttl,)| ttl.unwrap_or(0)))
 }
 

@@ -26,13 +26,7 @@ impl axum::serve::Listener for Listener {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         // The inner one logs and retries what can go wrong, as its trait asks.
         let (stream, peer) = axum::serve::Listener::accept(&mut self.0).await;
-        (
-            Connection {
-                stream,
-                idle: Box::pin(sleep(IDLE_MAX)),
-            },
-            peer,
-        )
+        (Connection { stream, idle: Box::pin(sleep(IDLE_MAX)) }, peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -78,9 +78,8 @@ fn recorder(gauge_idle: Duration) -> Result<PrometheusRecorder, String> {
         let buckets = telemetry::BUCKETS_BY_SUFFIX.iter().find(fits);
         if let Some((_, buckets)) = buckets.filter(|_| is_histogram) {
             let name = Matcher::Full(metric.name.to_owned());
-            builder = builder
-                .set_buckets_for_metric(name, buckets)
-                .map_err(|error| error.to_string())?;
+            builder =
+                builder.set_buckets_for_metric(name, buckets).map_err(|error| error.to_string())?;
         }
     }
     Ok(builder.build_recorder())
@@ -98,12 +97,7 @@ pub async fn serve(
 ) -> io::Result<Listening> {
     let listener = tokio::net::TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
-    let shared = Shared {
-        board,
-        metrics,
-        process: metrics_process::Collector::default(),
-        build,
-    };
+    let shared = Shared { board, metrics, process: metrics_process::Collector::default(), build };
     let served = axum::serve(idle::Listener(listener), routes(shared.clone()))
         .with_graceful_shutdown(shutdown);
     let task = tokio::spawn(async move {
@@ -138,20 +132,13 @@ async fn refresh(shared: &Shared, interval: Duration) {
 fn refresh_once(shared: &Shared) {
     let report = shared.board.snapshot(telemetry::steady_ms());
     refresh_gauges(&report, telemetry::now_ms());
-    telemetry::build(
-        shared.build.version,
-        shared.build.commit,
-        &shared.build.librdkafka,
-    );
+    telemetry::build(shared.build.version, shared.build.commit, &shared.build.librdkafka);
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
     refresh_once(&shared);
     shared.process.collect();
-    let kind = [(
-        header::CONTENT_TYPE,
-        "text/plain; version=0.0.4; charset=utf-8",
-    )];
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, shared.metrics.render()).into_response()
 }
 
@@ -176,11 +163,7 @@ async fn version(State(shared): State<Shared>) -> Response {
 }
 
 fn answer(verdict: &Verdict, report: &WorkerReport) -> Response {
-    let status = if verdict.is_ok() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if verdict.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let kind = [(header::CONTENT_TYPE, "application/json")];
     (status, kind, body(verdict, report, telemetry::now_ms())).into_response()
 }
@@ -203,11 +186,7 @@ fn body(verdict: &Verdict, report: &WorkerReport, now_broker_ms: i64) -> String 
         .to_string()
     };
     let lines: Vec<String> = report.partitions.iter().map(line).collect();
-    let lines = if lines.is_empty() {
-        String::new()
-    } else {
-        format!("\n{}\n", lines.join(",\n"))
-    };
+    let lines = if lines.is_empty() { String::new() } else { format!("\n{}\n", lines.join(",\n")) };
     format!(
         "{{\"status\":{},\"faults\":{},\n\"partitions\":[{lines}]}}\n",
         json!(if verdict.is_ok() { "ok" } else { "failing" }),

@@ -11,27 +11,17 @@ use crate::runtime::telemetry::StageMeters;
 const GAUGE_IDLE: Duration = Duration::from_secs(60);
 
 fn build() -> Build {
-    Build {
-        version: "1.2.3",
-        commit: "abc",
-        librdkafka: "2.12.1".to_owned(),
-    }
+    Build { version: "1.2.3", commit: "abc", librdkafka: "2.12.1".to_owned() }
 }
 
 /// One plain request, as a probe makes it. Shape: (status, body).
 async fn ask(address: SocketAddr, path: &str) -> (u16, String) {
-    let mut stream = tokio::net::TcpStream::connect(address)
-        .await
-        .expect("a listener");
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("a listener");
     let request = format!("GET {path} HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut text = String::new();
     stream.read_to_string(&mut text).await.expect("answered");
-    let status = text
-        .split(' ')
-        .nth(1)
-        .and_then(|it| it.parse().ok())
-        .expect("a status");
+    let status = text.split(' ').nth(1).and_then(|it| it.parse().ok()).expect("a status");
     let body = text.split_once("\r\n\r\n").expect("a body").1.to_owned();
     (status, body)
 }
@@ -65,15 +55,8 @@ async fn probes_answer_by_the_board() {
 
     board.checks_passed();
     board.store_connected(true);
-    let cards = board.assigned(
-        "feed",
-        "payments.events.v1",
-        &[0, 1],
-        telemetry::steady_ms(),
-    );
-    cards
-        .iter()
-        .for_each(|card| card.loaded(telemetry::steady_ms(), 7));
+    let cards = board.assigned("feed", "payments.events.v1", &[0, 1], telemetry::steady_ms());
+    cards.iter().for_each(|card| card.loaded(telemetry::steady_ms(), 7));
     assert_eq!(statuses(probes).await, [200, 200, 200], "loaded");
 
     cards[1].update(|report| {
@@ -92,10 +75,7 @@ async fn probes_answer_by_the_board() {
 
     let (status, body) = ask(listening.address, "/version").await;
     assert_eq!(status, 200);
-    assert_eq!(
-        body,
-        r#"{"version":"1.2.3","commit":"abc","librdkafka":"2.12.1"}"#
-    );
+    assert_eq!(body, r#"{"version":"1.2.3","commit":"abc","librdkafka":"2.12.1"}"#);
     assert_eq!(ask(listening.address, "/nothing").await.0, 404);
 
     drop(stop);
@@ -124,57 +104,26 @@ fn metrics_show_buckets_and_gauges() {
         telemetry::replay_progress("r1", 0.5);
         telemetry::build("1.2.3", "abc", "2.12.1");
         let board = HealthBoard::new(&["feed"]);
-        let card = board
-            .assigned("feed", "payments.events.v1", &[0], 0)
-            .remove(0);
+        let card = board.assigned("feed", "payments.events.v1", &[0], 0).remove(0);
         card.update(|report| (report.position, report.log_end) = (Some(40), Some(42)));
         refresh_gauges(&board.snapshot(0), 0);
     });
     let page = handle.render();
     for (name, rest) in [
-        (
-            telemetry::RECORDS_TOTAL,
-            r#"{stage="feed",outcome="applied"} 3"#,
-        ),
-        (
-            telemetry::STEP_DURATION_SECONDS,
-            r#"_bucket{stage="feed",le="0.0000025"} 1"#,
-        ),
-        (
-            telemetry::CHECKPOINT_DURATION_SECONDS,
-            r#"_bucket{stage="feed",le="0.025"} 1"#,
-        ),
-        (
-            telemetry::PRODUCE_ACK_SECONDS,
-            r#"_bucket{stage="feed",le="0.0025"} 1"#,
-        ),
-        (
-            telemetry::END_TO_END_SECONDS,
-            r#"_bucket{from="command",to="feed",le="0.25"} 1"#,
-        ),
+        (telemetry::RECORDS_TOTAL, r#"{stage="feed",outcome="applied"} 3"#),
+        (telemetry::STEP_DURATION_SECONDS, r#"_bucket{stage="feed",le="0.0000025"} 1"#),
+        (telemetry::CHECKPOINT_DURATION_SECONDS, r#"_bucket{stage="feed",le="0.025"} 1"#),
+        (telemetry::PRODUCE_ACK_SECONDS, r#"_bucket{stage="feed",le="0.0025"} 1"#),
+        (telemetry::END_TO_END_SECONDS, r#"_bucket{from="command",to="feed",le="0.25"} 1"#),
         (telemetry::PARTITIONS_ASSIGNED, r#"{stage="feed"} 1"#),
-        (
-            telemetry::PARTITION_WAITING,
-            r#"{stage="feed",reason="store"} 0"#,
-        ),
+        (telemetry::PARTITION_WAITING, r#"{stage="feed",reason="store"} 0"#),
     ] {
         let line = format!("{name}{rest}");
         assert!(page.lines().any(|it| it == line), "no {line} in\n{page}");
     }
     for metric in telemetry::METRICS {
-        assert!(
-            page.contains(&format!("# TYPE {} ", metric.name)),
-            "no {}",
-            metric.name
-        );
-        assert!(
-            page.contains(&format!("# HELP {} ", metric.name)),
-            "no help of {}",
-            metric.name
-        );
+        assert!(page.contains(&format!("# TYPE {} ", metric.name)), "no {}", metric.name);
+        assert!(page.contains(&format!("# HELP {} ", metric.name)), "no help of {}", metric.name);
     }
-    assert!(
-        !page.contains("quantile="),
-        "a summary cannot be added over pods\n{page}"
-    );
+    assert!(!page.contains("quantile="), "a summary cannot be added over pods\n{page}");
 }

@@ -118,7 +118,10 @@ impl Rebalances {
 }
 
 fn numbers(list: &TopicPartitionList) -> Vec<i32> {
-    list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect()
+    list.elements()
+        .iter()
+        .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
+        .collect()
 }
 
 /// Shared with the partitions' threads, which commit through it.
@@ -173,14 +176,9 @@ impl Intake {
         !self.changes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    fn act_on_changes(
-        &self,
-        owner: &mut impl Owner,
-        batches: &mut BTreeMap<i32, Vec<RawRecord>>,
-    ) {
+    fn act_on_changes(&self, owner: &mut impl Owner, batches: &mut BTreeMap<i32, Vec<RawRecord>>) {
         loop {
-            let change =
-                self.changes.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let change = self.changes.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             match change {
                 None => return,
                 Some(Change::Revoked { partitions, lost }) => {

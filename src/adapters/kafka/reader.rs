@@ -4,6 +4,7 @@
 
 use super::{client, client::Quiet, intake::raw, settings::KafkaSettings};
 use crate::codec::raw::RawRecord;
+use crate::runtime::telemetry;
 use rdkafka::{
     Offset, TopicPartitionList,
     config::FromClientConfigAndContext,
@@ -26,6 +27,23 @@ fn is_settling(error: &KafkaError) -> bool {
             RDKafkaErrorCode::NotLeaderForPartition
                 | RDKafkaErrorCode::LeaderNotAvailable
                 | RDKafkaErrorCode::UnknownTopicOrPartition
+        )
+    )
+}
+
+/// The client tells of lost connections while it makes new ones.
+fn is_passing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::BrokerNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
         )
     )
 }
@@ -117,12 +135,18 @@ impl Reader {
         self.consumer.assign(&list)
     }
 
-    /// The next record of any assigned partition, or `None` after the wait.
+    /// The next record of any assigned partition, or `None` after the wait. A broker that is away
+    /// is no error: the client comes back to it by itself.
     pub fn next(&self, wait: Duration) -> KafkaResult<Option<(i32, RawRecord)>> {
-        match self.consumer.poll(wait) {
-            None => Ok(None),
-            Some(Err(error)) => Err(error),
-            Some(Ok(message)) => Ok(Some((message.partition(), raw(&message)))),
+        let deadline_ms = telemetry::steady_ms() + wait.as_millis() as u64;
+        loop {
+            let left_ms = deadline_ms.saturating_sub(telemetry::steady_ms());
+            match self.consumer.poll(Duration::from_millis(left_ms)) {
+                None => return Ok(None),
+                Some(Err(error)) if is_passing(&error) => {}
+                Some(Err(error)) => return Err(error),
+                Some(Ok(message)) => return Ok(Some((message.partition(), raw(&message)))),
+            }
         }
     }
 

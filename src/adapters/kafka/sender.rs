@@ -147,10 +147,8 @@ impl Sender {
     /// Hands a record to the client, waiting while its queue is full. Order of calls is order in
     /// the partition.
     pub fn send(&self, record: Outbound<'_>, ticket: &Arc<Ticket>) -> Result<(), SendError> {
-        let mut next = BaseRecord::<[u8], [u8], Arc<Ticket>>::with_opaque_to(
-            record.topic,
-            ticket.clone(),
-        );
+        let mut next =
+            BaseRecord::<[u8], [u8], Arc<Ticket>>::with_opaque_to(record.topic, ticket.clone());
         if let Some(partition) = record.partition {
             next = next.partition(partition);
         }

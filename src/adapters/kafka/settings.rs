@@ -27,6 +27,8 @@ pub const PROTECTED_PROPERTIES: &[&str] = &[
     "message.timeout.ms",
     "delivery.timeout.ms",
     "partitioner",
+    // A batch above the topic's max.message.bytes is refused whole, which ends the process.
+    "batch.size",
     "transactional.id",
     // Hides successful acks; every checkpoint waits for one.
     "delivery.report.only.error",
@@ -100,11 +102,7 @@ impl KafkaSettings {
 
     /// In-sync replicas that topics are created with: one may be down when there are three.
     pub fn min_insync_replicas(&self) -> u16 {
-        if self.replication_factor >= 3 {
-            self.replication_factor - 1
-        } else {
-            1
-        }
+        if self.replication_factor >= 3 { self.replication_factor - 1 } else { 1 }
     }
 
     /// Addresses and security: enough for an admin client.
@@ -162,9 +160,7 @@ impl KafkaSettings {
             ("heartbeat.interval.ms", "3000"),
             ("statistics.interval.ms", "10000"),
         ] {
-            properties
-                .entry(name.to_owned())
-                .or_insert_with(|| value.to_owned());
+            properties.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
         if let Some(id) = &self.instance_id {
             // One process may run several stages, each a member of its own group.
@@ -189,9 +185,7 @@ impl KafkaSettings {
         ] {
             properties.insert(name.to_owned(), value.to_owned());
         }
-        properties
-            .entry("statistics.interval.ms".to_owned())
-            .or_insert_with(|| "10000".to_owned());
+        properties.entry("statistics.interval.ms".to_owned()).or_insert_with(|| "10000".to_owned());
         properties
     }
 }
@@ -237,12 +231,7 @@ mod tests {
         let producer = settings.producer_properties("feed");
         for (side, properties, name, value) in [
             ("consumer", &consumer, "group.protocol", "classic"),
-            (
-                "consumer",
-                &consumer,
-                "partition.assignment.strategy",
-                "range",
-            ),
+            ("consumer", &consumer, "partition.assignment.strategy", "range"),
             ("consumer", &consumer, "enable.auto.commit", "false"),
             ("consumer", &consumer, "enable.auto.offset.store", "false"),
             ("consumer", &consumer, "auto.offset.reset", "error"),
@@ -263,16 +252,9 @@ mod tests {
             ("producer", &producer, "socket.nagle.disable", "true"),
             ("producer", &producer, "ssl.ca.location", "/etc/ca.pem"),
         ] {
-            assert_eq!(
-                properties.get(name).map(String::as_str),
-                Some(value),
-                "{side} {name}"
-            );
+            assert_eq!(properties.get(name).map(String::as_str), Some(value), "{side} {name}");
         }
-        assert_eq!(
-            settings.topic("payments.events.v1"),
-            "test.payments.events.v1"
-        );
+        assert_eq!(settings.topic("payments.events.v1"), "test.payments.events.v1");
         assert!(!format!("{settings:?}").contains("hunter2"));
     }
 }

@@ -6,11 +6,13 @@
 use super::{client, client::Quiet, settings::KafkaSettings};
 use crate::codec::topics::{TOPICS, TopicSpec, settings_of};
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
+    admin::{
+        AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
+    },
     client::DefaultClientContext,
     config::FromClientConfig,
-    consumer::{BaseConsumer, Consumer},
     config::FromClientConfigAndContext,
+    consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     types::RDKafkaErrorCode,
 };
@@ -67,10 +69,9 @@ impl<'a> Topics<'a> {
     }
 
     pub fn cluster_id(&self) -> Result<String, TopicsError> {
-        self.consumer
-            .client()
-            .fetch_cluster_id(LOOK_UP)
-            .ok_or_else(|| TopicsError::Unreachable(format!("no answer from {}", self.settings.bootstrap)))
+        self.consumer.client().fetch_cluster_id(LOOK_UP).ok_or_else(|| {
+            TopicsError::Unreachable(format!("no answer from {}", self.settings.bootstrap))
+        })
     }
 
     /// Every declared topic as it is, in the order of the table.

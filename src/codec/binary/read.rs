@@ -240,6 +240,14 @@ impl<'de> SeqAccess<'de> for Blocks<'_, 'de> {
     ) -> Result<Option<T::Value>, Broken> {
         if self.next()? { seed.deserialize(&mut *self.reader).map(Some) } else { Ok(None) }
     }
+
+    /// The first block's length, so that a list gets the room it needs and no more.
+    fn size_hint(&self) -> Option<usize> {
+        if self.left > 0 || self.ended {
+            return Some(self.left);
+        }
+        Reader { rest: self.reader.rest }.block().ok()
+    }
 }
 
 impl<'de> MapAccess<'de> for Blocks<'_, 'de> {

@@ -44,15 +44,9 @@ impl Verdict {
 pub fn live(report: &WorkerReport, now_ms: u64) -> Verdict {
     let mut verdict = Verdict::default();
     for stage in &report.stages {
-        let silent_ms = stage
-            .last_poll_ms
-            .map_or(0, |last| now_ms.saturating_sub(last));
+        let silent_ms = stage.last_poll_ms.map_or(0, |last| now_ms.saturating_sub(last));
         verdict.expect(silent_ms <= POLL_MS_MAX, || {
-            format!(
-                "{}: the poll loop has been silent for {} s",
-                stage.stage,
-                silent_ms / 1_000
-            )
+            format!("{}: the poll loop has been silent for {} s", stage.stage, silent_ms / 1_000)
         });
     }
     for partition in &report.partitions {
@@ -65,17 +59,11 @@ pub fn live(report: &WorkerReport, now_ms: u64) -> Verdict {
         let later = |since: Option<u64>, last: u64| since.map(|since| since.max(last));
         let idle_ms = age_ms(later(partition.able_since_ms, partition.last_step_ms));
         verdict.expect(idle_ms <= PROGRESS_MS_MAX, || {
-            format!(
-                "{name}: records wait, but no step finished for {} s",
-                idle_ms / 1_000
-            )
+            format!("{name}: records wait, but no step finished for {} s", idle_ms / 1_000)
         });
         let dry_ms = age_ms(later(partition.wanting_since_ms, partition.last_fetch_ms));
         verdict.expect(dry_ms <= FETCH_MS_MAX, || {
-            format!(
-                "{name}: the log has more, but no fetch arrived for {} s",
-                dry_ms / 1_000
-            )
+            format!("{name}: the log has more, but no fetch arrived for {} s", dry_ms / 1_000)
         });
     }
     verdict
@@ -86,21 +74,13 @@ pub fn live(report: &WorkerReport, now_ms: u64) -> Verdict {
 pub fn ready(report: &WorkerReport) -> Verdict {
     let mut verdict = Verdict::default();
     verdict.expect(!report.is_stopping, || "stopping".to_owned());
-    verdict.expect(report.store_connected, || {
-        "the store's session is down".to_owned()
-    });
+    verdict.expect(report.store_connected, || "the store's session is down".to_owned());
     for stage in &report.stages {
-        verdict.expect(stage.is_assigned, || {
-            format!("{}: not assigned", stage.stage)
-        });
+        verdict.expect(stage.is_assigned, || format!("{}: not assigned", stage.stage));
     }
     for partition in &report.partitions {
         verdict.expect(partition.state != State::Loading, || {
-            format!(
-                "{}: heads are loading, {} so far",
-                partition.name(),
-                partition.heads_loaded
-            )
+            format!("{}: heads are loading, {} so far", partition.name(), partition.heads_loaded)
         });
         verdict.expect(partition.state != State::Halted, || {
             let code = partition.halt.map_or("no reason given", Halt::code);
@@ -113,9 +93,7 @@ pub fn ready(report: &WorkerReport) -> Verdict {
 /// Whether the start is over. Once true it stays so: a later rebalance is no new start.
 pub fn started(report: &WorkerReport) -> Verdict {
     let mut verdict = Verdict::default();
-    verdict.expect(report.checks_passed, || {
-        "start checks have not passed".to_owned()
-    });
+    verdict.expect(report.checks_passed, || "start checks have not passed".to_owned());
     let is_past_first_load = |stage: &StageReport| stage.first_load_done;
     if report.checks_passed
         && !report.stages.is_empty()
@@ -123,26 +101,14 @@ pub fn started(report: &WorkerReport) -> Verdict {
     {
         return verdict;
     }
-    verdict.expect(report.store_connected, || {
-        "the store is not connected".to_owned()
-    });
+    verdict.expect(report.store_connected, || "the store is not connected".to_owned());
     for stage in report.stages.iter().filter(|stage| !stage.first_load_done) {
-        let own = || {
-            report
-                .partitions
-                .iter()
-                .filter(|it| it.stage == stage.stage)
-        };
+        let own = || report.partitions.iter().filter(|it| it.stage == stage.stage);
         let loading = own().filter(|it| it.state == State::Loading).count();
         let heads: u64 = own().map(|it| it.heads_loaded).sum();
-        verdict.expect(stage.is_assigned, || {
-            format!("{}: not in its group yet", stage.stage)
-        });
+        verdict.expect(stage.is_assigned, || format!("{}: not in its group yet", stage.stage));
         verdict.expect(loading == 0, || {
-            format!(
-                "{}: {loading} partitions are loading, {heads} heads so far",
-                stage.stage
-            )
+            format!("{}: {loading} partitions are loading, {heads} heads so far", stage.stage)
         });
     }
     verdict

@@ -30,6 +30,9 @@ pub enum Halt {
 }
 
 impl Halt {
+    pub const ALL: [Halt; 4] =
+        [Halt::FuseOpen, Halt::SchemaUnknown, Halt::VersionUnknown, Halt::ChainBroken];
+
     pub fn code(self) -> &'static str {
         match self {
             Halt::FuseOpen => "fuse_open",
@@ -165,9 +168,7 @@ impl PartitionReport {
             Point::Processed => self.position,
             Point::Durable => self.durable,
         };
-        self.log_end
-            .zip(reached)
-            .map_or(0, |(end, reached)| end.saturating_sub(reached))
+        self.log_end.zip(reached).map_or(0, |(end, reached)| end.saturating_sub(reached))
     }
 
     /// Age of the oldest record beyond the point, or else of the last one before it; 0 without
@@ -194,9 +195,7 @@ impl PartitionReport {
     }
 
     pub fn reason_code(&self) -> Option<&'static str> {
-        self.halt
-            .map(Halt::code)
-            .or(self.waiting_for.map(Outside::code))
+        self.halt.map(Halt::code).or(self.waiting_for.map(Outside::code))
     }
 
     pub(super) fn name(&self) -> String {

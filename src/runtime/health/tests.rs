@@ -56,14 +56,8 @@ type Change = fn(&mut WorkerReport);
 fn changed(change: Change) -> WorkerReport {
     let mut report = healthy();
     change(&mut report);
-    let can_fetch = report
-        .stages
-        .iter()
-        .all(|it| it.broker_connected && !it.poll_held);
-    report
-        .partitions
-        .iter_mut()
-        .for_each(|it| it.settle(can_fetch, NOW_MS));
+    let can_fetch = report.stages.iter().all(|it| it.broker_connected && !it.poll_held);
+    report.partitions.iter_mut().for_each(|it| it.settle(can_fetch, NOW_MS));
     report
 }
 
@@ -103,10 +97,7 @@ fn live_follows_the_rules() {
         }
         let verdict = live(&report, now_ms);
         assert_eq!(verdict.is_ok(), fault.is_empty(), "{name}: {verdict:?}");
-        assert!(
-            verdict.faults.iter().all(|it| it.contains(fault)),
-            "{name}: {verdict:?}"
-        );
+        assert!(verdict.faults.iter().all(|it| it.contains(fault)), "{name}: {verdict:?}");
     }
 }
 
@@ -119,23 +110,16 @@ fn waiting_does_not_count_as_stuck() {
     let freed_ms = NOW_MS + hour_ms;
     report.partitions[0].waiting_for = None;
     report.partitions[0].settle(true, freed_ms);
-    for (later_ms, stepped_ms, is_live) in [
-        (0, None, true),
-        (60_000, None, true),
-        (60_001, None, false),
-        (90_000, Some(31_000), true),
-    ] {
+    for (later_ms, stepped_ms, is_live) in
+        [(0, None, true), (60_000, None, true), (60_001, None, false), (90_000, Some(31_000), true)]
+    {
         let mut report = report.clone();
         report.stages[0].last_poll_ms = Some(freed_ms + later_ms);
         if let Some(stepped_ms) = stepped_ms {
             report.partitions[0].last_step_ms = freed_ms + stepped_ms;
             report.partitions[0].settle(true, freed_ms + stepped_ms);
         }
-        assert_eq!(
-            live(&report, freed_ms + later_ms).is_ok(),
-            is_live,
-            "{later_ms}"
-        );
+        assert_eq!(live(&report, freed_ms + later_ms).is_ok(), is_live, "{later_ms}");
     }
 }
 
@@ -158,22 +142,14 @@ fn ready_and_started_follow_the_rules() {
     ];
     let fits = |verdict: Verdict, fault: &str, name: &str| {
         assert_eq!(verdict.is_ok(), fault.is_empty(), "{name}: {verdict:?}");
-        assert!(
-            verdict.faults.iter().all(|it| it.contains(fault)),
-            "{name}: {verdict:?}"
-        );
+        assert!(verdict.faults.iter().all(|it| it.contains(fault)), "{name}: {verdict:?}");
     };
     for (name, change, not_ready, not_started) in cases {
         let report = changed(*change);
         fits(ready(&report), not_ready, name);
         fits(started(&report), not_started, name);
     }
-    for cause in [
-        Halt::FuseOpen,
-        Halt::SchemaUnknown,
-        Halt::VersionUnknown,
-        Halt::ChainBroken,
-    ] {
+    for cause in [Halt::FuseOpen, Halt::SchemaUnknown, Halt::VersionUnknown, Halt::ChainBroken] {
         let mut report = healthy();
         halt(&mut report, cause);
         fits(ready(&report), cause.code(), "halted");
@@ -187,30 +163,9 @@ fn lag_is_measured_from_the_oldest() {
     let now_ms = 50_000;
     for (name, end, reached, pending, applied, then) in [
         ("none", Some(7), Some(7), Some(1), Some(1), (0, 0)),
-        (
-            "past a stale end",
-            Some(7),
-            Some(9),
-            Some(1),
-            Some(1),
-            (0, 0),
-        ),
-        (
-            "oldest fetched",
-            Some(9),
-            Some(7),
-            Some(20_000),
-            Some(10_000),
-            (2, 30_000),
-        ),
-        (
-            "none fetched",
-            Some(9),
-            Some(7),
-            None,
-            Some(10_000),
-            (2, 40_000),
-        ),
+        ("past a stale end", Some(7), Some(9), Some(1), Some(1), (0, 0)),
+        ("oldest fetched", Some(9), Some(7), Some(20_000), Some(10_000), (2, 30_000)),
+        ("none fetched", Some(9), Some(7), None, Some(10_000), (2, 40_000)),
         ("nothing known", None, None, None, None, (0, 0)),
         ("broker ahead", Some(9), Some(7), Some(60_000), None, (2, 0)),
     ] {
@@ -218,10 +173,7 @@ fn lag_is_measured_from_the_oldest() {
         (report.log_end, report.position, report.durable) = (end, reached, Some(0));
         report.oldest_pending_broker_ms = pending;
         (report.applied_broker_ms, report.durable_broker_ms) = (applied, Some(5_000));
-        let lag = (
-            report.lag_records(Point::Processed),
-            report.lag_ms(Point::Processed, now_ms),
-        );
+        let lag = (report.lag_records(Point::Processed), report.lag_ms(Point::Processed, now_ms));
         assert_eq!(lag, then, "{name}");
         let durable_ms = if end.is_some() { 45_000 } else { 0 };
         assert_eq!(report.lag_ms(Point::Durable, now_ms), durable_ms, "{name}");

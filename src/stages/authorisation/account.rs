@@ -59,6 +59,7 @@ pub(super) fn holder(mut draft: Draft, mark: Mark, command: &ChangeHolder) -> St
         (Some(place), false) => holders[place].role = command.role,
         (None, true) => {}
         (None, false) => {
+            holders.reserve_exact(1); // a head stays in memory: no room for what rarely comes
             holders.push(Holder { customer_id: command.customer_id.clone(), role: command.role });
         }
     }
@@ -88,7 +89,10 @@ pub(super) fn card(mut draft: Draft, mark: Mark, command: &ChangeCard) -> Step {
     let mut cards = draft.head.cards.clone();
     match cards.iter_mut().find(|known| known.card_token == card.card_token) {
         Some(known) => *known = card,
-        None => cards.push(card),
+        None => {
+            cards.reserve_exact(1);
+            cards.push(card);
+        }
     }
     draft.change.cards = Some(cards);
     let body = Event::CardChanged(CardChanged {

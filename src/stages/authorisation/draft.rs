@@ -107,7 +107,11 @@ impl<'a> Draft<'a> {
                 alias.marks.push(mark);
                 self.put(alias_id, Item::Alias(Box::new(alias)));
             }
-            None => payment.marks.push(mark),
+            None => {
+                // Most payments have one or two messages; a doubling vector would keep four.
+                payment.marks.reserve_exact(1);
+                payment.marks.push(mark);
+            }
         }
         self.put(id, Item::Payment(Box::new(payment)));
         Ok(())

@@ -1,0 +1,88 @@
+//! Real data through two worker processes, judged by the publishers' own figures, and once more.
+//!
+//! Owns the demo's proof as a test: every line of every verdict, heads equal last events, and that
+//! playing the same data again moves nothing.
+
+use super::{
+    ground::{Ground, until},
+    watch,
+};
+use std::time::Duration;
+use tapline::codec::topics::EVENTS;
+use tapline::domain::event::Event;
+use tapline::load::{
+    heads,
+    play::{self, Pace},
+};
+use tapline::operator::demo;
+use tapline::producer::Folder;
+
+/// Goal: a bank's year and a city's months come out to the cent, and a second play of the city has
+/// no effect. Method: two workers; the data's days are the clock; then each command of the city
+/// must be answered as a repeat, and the heads must still be those of the first play.
+pub fn real_data_twice(ground: &Ground) {
+    let site = ground.site("played");
+    let ticks = [("runtime.ticks", "off")];
+    let mut workers = vec![site.worker(1, &ticks), site.worker(2, &ticks)];
+    watch::await_ready(&site, &mut workers, 60);
+    let root = demo::data_root();
+    let folders = ["berka", "toronto-pcard"]
+        .map(|name| Folder::read(&root.join(name)).unwrap_or_else(|error| panic!("{error}")));
+    let pace = Pace { no_bars: true, ..Pace::default() };
+    let played = play::play(&site.config, &folders, pace).unwrap_or_else(|error| panic!("{error}"));
+    let mut lines = 0;
+    for one in &played {
+        assert!(one.decisions >= one.commands, "{}: {} answers", one.name, one.decisions);
+        for line in &one.verdict {
+            assert!(line.ok, "{}: {}: {} not {}", one.name, line.name, line.found, line.expected);
+            lines += 1;
+        }
+    }
+    assert!(lines > 10, "the verdicts have only {lines} lines");
+
+    let events = site.config.kafka.topic(EVENTS.0);
+    let before = watch::spans(&site, &events);
+    let city = &folders[1..];
+    play::play(&site.config, city, pace).unwrap_or_else(|error| panic!("{error}"));
+    let commands = played[1].commands;
+    let repeats = until("every repeat is answered", 60, || {
+        let after: i64 = watch::spans(&site, &events).iter().map(|span| span.end).sum();
+        let more = after - before.iter().map(|span| span.end).sum::<i64>();
+        if more < commands as i64 {
+            return Err(format!("{more} of {commands} answers"));
+        }
+        let answers = watch::events(&site, &before);
+        let answers: Vec<_> =
+            answers.into_iter().filter(|(_, event)| event.message_id.is_some()).collect();
+        match answers.len() as u64 {
+            found if found >= commands => Ok(answers),
+            found => Err(format!("{found} of {commands} answers")),
+        }
+    });
+    assert_eq!(repeats.len() as u64, commands, "answers to the second play");
+    for (_, event) in &repeats {
+        assert!(matches!(event.body, Event::MessageRepeated(_)), "no repeat: {event:?}");
+    }
+
+    workers.iter().for_each(|worker| worker.signal("TERM"));
+    for worker in &mut workers {
+        let status = worker.ends(Duration::from_secs(30));
+        assert!(status.is_some_and(|status| status.success()), "{}", worker.last_lines(5));
+    }
+    let stored = site
+        .ask(|session| heads::booked_minor(&site.config, session))
+        .unwrap_or_else(|error| panic!("{error}"));
+    let mut accounts = 0;
+    for one in &played {
+        for (account, minor) in &one.booked_minor {
+            assert_eq!(stored.get(account), Some(minor), "booked of {account}");
+            accounts += 1;
+        }
+    }
+    println!(
+        "  {} commands, {accounts} accounts, {} repeats without effect",
+        played.iter().map(|one| one.commands).sum::<u64>(),
+        repeats.len()
+    );
+    assert!(accounts > 1_000, "only {accounts} accounts were compared");
+}

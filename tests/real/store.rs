@@ -1,0 +1,102 @@
+//! The Cassandra adapter against a real server.
+//!
+//! Owns the rules that everything else rests on: write timestamps decide, a late or repeated write
+//! is harmless, a whole bucket fits into one batch, side rows are read below a position.
+
+use super::ground::Ground;
+use std::sync::Arc;
+use tapline::adapters::cassandra::store::{LogPartition, Store};
+use tapline::codec::partitioner::bucket_of;
+use tapline::runtime::ports::{Batch, RowWrite, SideRead};
+
+const LOG: LogPartition = LogPartition { incarnation: 99, partition: 0 };
+
+struct Bench<'a> {
+    store: &'a Store,
+    bucket: u32,
+}
+
+impl Bench<'_> {
+    async fn write(&self, rows: Vec<RowWrite>) {
+        let batch = Batch { seal: 1, index: 0, bucket: self.bucket, rows };
+        let failed = |error: &_| panic!("a write was not taken at once: {error}");
+        self.store.write(LOG, &batch, failed).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    async fn head(&self, key: &str) -> Option<Vec<u8>> {
+        self.store.load_head(LOG, self.bucket, key).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn side(&self, key: &str, below: i64) -> Option<(i64, Vec<u8>)> {
+        let read = SideRead { below, bucket: self.bucket, key: key.into(), item: "item".into() };
+        self.store.read_side(LOG, &read).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+fn head(key: &str, pos: i64, bytes: &[u8]) -> RowWrite {
+    RowWrite { key: key.into(), item: None, pos, bytes: bytes.to_vec() }
+}
+
+/// Goal: the store keeps what the log says, whoever writes when. Method: writes of older, equal and
+/// newer positions, writes and deletes by others without our timestamps, a batch of 1 MiB, side
+/// rows on both sides of a position.
+pub fn adapters(ground: &Ground) {
+    let site = ground.site("store");
+    let keyspace = site.config.cassandra.keyspace.clone();
+    site.ask(|session| async move {
+        let store = Store::open(Arc::clone(&session), &site.config.cassandra, "authorisation")
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        let bench = Bench { store: &store, bucket: bucket_of(b"key", 16) };
+
+        assert_eq!(bench.head("key").await, None);
+        for (pos, bytes, found) in [
+            (10, b"ten", b"ten"),
+            (5, b"fiv", b"ten"),
+            (10, b"ten", b"ten"),
+            (11, b"new", b"new"),
+            (10, b"ten", b"new"),
+        ] {
+            bench.write(vec![head("key", pos, bytes)]).await;
+            assert_eq!(bench.head("key").await.as_deref(), Some(&found[..]), "after {pos}");
+        }
+        let place = format!(
+            "incarnation = 99 AND log_partition = 0 AND bucket = {} AND key = 'key'",
+            bench.bucket
+        );
+        for foreign in [
+            format!("UPDATE {keyspace}.authorisation_head SET image = 0xff WHERE {place}"),
+            format!("DELETE FROM {keyspace}.authorisation_head WHERE {place}"),
+        ] {
+            session.query_unpaged(foreign.as_str(), &[]).await.unwrap_or_else(|e| panic!("{e}"));
+            let kept = bench.head("key").await;
+            assert_eq!(kept.as_deref(), Some(&b"new"[..]), "a write without ours wins: {foreign}");
+        }
+
+        let large: Vec<RowWrite> =
+            (0..128).map(|i| head(&format!("large-{i}"), 20, &[7; 8 * 1024])).collect();
+        let written: usize = large.iter().map(|row| row.bytes.len()).sum();
+        assert_eq!(written, 1 << 20);
+        bench.write(large).await;
+        let (mut rows, mut bytes) = (0, 0);
+        let take = |key: Box<str>, image: Vec<u8>| {
+            if key.starts_with("large-") {
+                (rows, bytes) = (rows + 1, bytes + image.len());
+            }
+        };
+        store.load_heads(LOG, bench.bucket, take).await.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((rows, bytes), (128, 1 << 20), "the largest batch read back");
+
+        for pos in [5, 9] {
+            let item = Some("item".into());
+            let bytes = pos.to_string().into_bytes();
+            bench.write(vec![RowWrite { key: "side".into(), item, pos, bytes }]).await;
+        }
+        for (below, found) in [(5, None), (6, Some(5)), (9, Some(5)), (10, Some(9)), (99, Some(9))]
+        {
+            let version = bench.side("side", below).await;
+            assert_eq!(version.map(|(pos, _)| pos), found, "newest below {below}");
+        }
+        assert_eq!(bench.side("nobody", 99).await, None);
+    });
+}
