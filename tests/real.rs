@@ -51,7 +51,7 @@ const CASES: &[Case] = &[
     Case { name: "real::played", run: played::real_data_twice },
     Case { name: "real::rules", run: rules::activated_by_a_tick },
     Case { name: "real::garbage", run: garbage::ends_in_exactly_one_place },
-    Case { name: "real::unknown_schema", run: halts::unknown_schema },
+    Case { name: "real::schema", run: halts::unknown_schema },
     Case { name: "real::fuse", run: halts::fuse },
     Case { name: "real::refusals", run: refusals::at_start },
     Case { name: "real::unreachable", run: refusals::unreachable },

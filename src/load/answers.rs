@@ -16,12 +16,16 @@ use crate::codec::{
 use crate::domain::event::AccountEvent;
 use std::{collections::BTreeMap, time::Duration};
 
+/// Order within a source partition: offset, key, index.
+type Place = (i64, Option<Box<str>>, i32);
+
 pub struct Answers {
     reader: Reader,
     topic: String,
     avro: &'static Avro,
     ids: RegistryIds,
-    taken: BTreeMap<(i32, i32), (i64, Option<Box<str>>, i32)>,
+    /// (incarnation, partition) -> highest place taken
+    taken: BTreeMap<(i32, i32), Place>,
     repeats: u64,
 }
 

@@ -110,10 +110,9 @@ pub fn run(config: &Config, plan: Plan) -> Result<Run, String> {
     let mut cards = Cards::new(plan.settings.clone(), plan.samples.clone());
     let outcome = open_accounts(&mut lane, &cards, &shared, &mut journal, &plan)
         .and_then(|()| tap(&mut lane, &mut cards, &shared, &mut journal, &plan));
-    let outcome = outcome.and_then(|sent| {
+    if outcome.is_ok() {
         wait_complete(&shared, plan.patience);
-        Ok(sent)
-    });
+    }
     shared.stop.store(true, Ordering::Release);
     let latency = listener.join().map_err(|_| "the listener ended in a panic".to_owned())??;
     let sent = outcome?;

@@ -160,6 +160,8 @@ fn send(
         }
         wait_for(answered, commands, pace.unanswered_max, listener, &mut progress, &day)?;
     }
+    // Answers of an earlier play of the same data count too: they must not end this one unsent.
+    lane.settle();
     wait_for(answered, commands, 1, listener, &mut progress, "waiting for the last answers")?;
     let seconds = telemetry::seconds_since(begun_ns);
     progress.finish();

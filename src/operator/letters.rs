@@ -119,7 +119,10 @@ struct Group {
 
 /// Groups letters as they come; within a group by append time.
 #[derive(Default)]
-struct Groups(BTreeMap<(String, String), (i64, (i64, String), (i64, String))>);
+struct Groups(BTreeMap<(String, String), (i64, Stamp, Stamp)>);
+
+/// Append time and place of a letter.
+type Stamp = (i64, String);
 
 impl Groups {
     fn add(&mut self, topic: &str, raw: &RawRecord) {

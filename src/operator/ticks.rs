@@ -39,6 +39,10 @@ pub struct Fold {
     takes_next: bool,
 }
 
+/// The record that a takeover would start at is no tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoTick;
+
 impl Fold {
     /// `from`: 0, or the offset of a tick that was fresh.
     pub fn starting_at(from: i64) -> Self {
@@ -47,9 +51,9 @@ impl Fold {
     }
 
     /// Errors: the record at the start is no tick.
-    pub fn take(&mut self, offset: i64, tick: Option<Tick>) -> Result<(), ()> {
+    pub fn take(&mut self, offset: i64, tick: Option<Tick>) -> Result<(), NoTick> {
         let Some(tick) = tick else {
-            return if self.takes_next { Err(()) } else { Ok(()) };
+            return if self.takes_next { Err(NoTick) } else { Ok(()) };
         };
         if self.takes_next || self.in_force.is_fresh(tick) {
             self.takes_next = false;
@@ -76,7 +80,7 @@ pub fn fold(
     logs::read(config, reader, topic, &[span], |raw| {
         match fold.take(raw.offset, tick_of(&raw, ids)) {
             Ok(()) => ControlFlow::Continue(()),
-            Err(()) => {
+            Err(NoTick) => {
                 broken = true;
                 ControlFlow::Break(())
             }
@@ -122,7 +126,7 @@ mod tests {
         assert_eq!(taken_over.take(3, Some(tick(30, 1))), Ok(()));
         assert_eq!(taken_over.take(4, None), Ok(()));
         assert_eq!(taken_over.fresh_at, Some(3));
-        assert_eq!(Fold::starting_at(3).take(3, None), Err(()));
+        assert_eq!(Fold::starting_at(3).take(3, None), Err(NoTick));
     }
 
     /// Goal: only a partition's own record is a tick. Method: the same value under two keys, and a

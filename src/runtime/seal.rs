@@ -27,7 +27,7 @@ pub struct OpenSeal {
     number: u64,
     /// Last applied offset at the time of encoding.
     through: i64,
-    /// Newest record whose side reads may have been asked for before the side rows were stored.
+    through_broker_ms: Option<i64>,
     step: Step,
     sides: Vec<Arc<Batch>>,
     heads: Vec<Arc<Batch>>,
@@ -66,6 +66,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         self.seal = Some(OpenSeal {
             number,
             through: self.applied,
+            through_broker_ms: self.applied_broker_ms,
             step: Step::SidesSent,
             pending: Vec::new(),
             sides,
@@ -137,6 +138,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         }
         if open.step == Step::HeadsSent && open.pending.is_empty() {
             self.durable = open.through;
+            self.durable_broker_ms = open.through_broker_ms;
             self.seal = None;
             self.commit(ports);
         }

@@ -147,7 +147,7 @@ impl<S: Stage, C: StageCodec<S>> Owned<S, C> {
         }
     }
 
-    fn count(&self, before: Counts, started_ns: u64) {
+    fn count(&mut self, before: Counts, started_ns: u64) {
         let now = self.partition.counts();
         let applied = now.applied - before.applied;
         self.meters.applied.increment(applied);

@@ -49,7 +49,11 @@ fn row(what: impl Into<String>, draft: Draft, end: End) -> Row {
 pub fn ends_in_exactly_one_place(ground: &Ground) {
     let site = ground.site("garbage");
     // The fuse has a test of its own.
-    let settings = [("runtime.ticks", "100ms"), ("dead_letters.fuse_max", "100000")];
+    let settings = [
+        ("runtime.ticks", "100ms"),
+        ("dead_letters.fuse_max", "100000"),
+        ("dead_letters.fuse_window", "200000"),
+    ];
     let mut workers = vec![site.worker(1, &settings)];
     watch::await_ready(&site, &mut workers, 60);
     let pen = Pen::open(&site);

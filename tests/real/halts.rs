@@ -64,7 +64,7 @@ fn answered(site: &Site, pen: &Pen, stem: &str, expected: &[i32]) {
 /// other. Method: an unknown fingerprint behind a good frame's magic; the others answer; a restart
 /// stops at the same place.
 pub fn unknown_schema(ground: &Ground) {
-    let site = ground.site("unknown_schema");
+    let site = ground.site("schema");
     let mut worker = site.worker(1, &[]);
     watch::await_ready(&site, std::slice::from_mut(&mut worker), 60);
     let pen = Pen::open(&site);

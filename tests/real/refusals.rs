@@ -96,7 +96,7 @@ pub fn at_start(ground: &Ground) {
     let prefix = site.config.kafka.topic_prefix.clone();
     let group = site.config.kafka.group_prefix.clone();
     let named = [("kafka.topic_prefix", prefix.as_str()), ("kafka.group_prefix", group.as_str())];
-    ground.named("refusals_anew", &named).install();
+    ground.named("anew", &named).install();
     start(12, "topic made anew", &[], "cluster_changed");
 }
 
@@ -104,11 +104,12 @@ pub fn at_start(ground: &Ground) {
 /// and a short deadline, for each of the two.
 pub fn unreachable(ground: &Ground) {
     let site = ground.named("unreachable", &[]);
-    for (number, setting, waits) in [
-        (1, "kafka.bootstrap", "waiting for Kafka"),
-        (2, "cassandra.contact", "waiting for Cassandra"),
+    // One question to Kafka takes 5 s; the deadline must leave room for a second.
+    for (number, setting, deadline, waits) in [
+        (1, "kafka.bootstrap", "7s", "waiting for Kafka"),
+        (2, "cassandra.contact", "3s", "waiting for Cassandra"),
     ] {
-        let settings = [(setting, "127.0.0.1:1"), ("worker.start_deadline", "3s")];
+        let settings = [(setting, "127.0.0.1:1"), ("worker.start_deadline", deadline)];
         let mut worker = site.worker(number, &settings);
         let status = worker.ends(Duration::from_secs(40));
         let exit = status.and_then(|status| status.code());

@@ -42,9 +42,10 @@ fn head(key: &str, pos: i64, bytes: &[u8]) -> RowWrite {
 /// rows on both sides of a position.
 pub fn adapters(ground: &Ground) {
     let site = ground.site("store");
-    let keyspace = site.config.cassandra.keyspace.clone();
+    let settings = &site.config.cassandra;
+    let keyspace = &settings.keyspace;
     site.ask(|session| async move {
-        let store = Store::open(Arc::clone(&session), &site.config.cassandra, "authorisation")
+        let store = Store::open(Arc::clone(&session), settings, "authorisation")
             .await
             .unwrap_or_else(|error| panic!("{error}"));
         let bench = Bench { store: &store, bucket: bucket_of(b"key", 16) };

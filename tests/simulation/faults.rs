@@ -325,17 +325,6 @@ impl World {
             let item = Some((read.item.as_ref(), *pos));
             self.repair(&replicas, bucket, &read.key, item, *timestamp_us, bytes);
         }
-        if !self.owners[place].partition.is_loaded() {
-            EARLY.with_borrow_mut(|e| {
-                e.push((
-                    self.owners[place].worker,
-                    read.key.to_string(),
-                    read.item.clone(),
-                    read.below,
-                    newest.as_ref().map(|n| n.0),
-                ))
-            });
-        }
         let version = newest.map(|(pos, _, bytes)| (pos, bytes));
         let answer = Arrival::SideRow { below: read.below, item: read.item, version };
         self.owners[place].arrivals.push(("arrival side row", answer));
@@ -368,5 +357,3 @@ impl World {
         });
     }
 }
-
-thread_local! { pub static EARLY: std::cell::RefCell<Vec<(i64,String,Box<str>,i64,Option<i64>)>> = const { std::cell::RefCell::new(Vec::new()) }; }

@@ -24,6 +24,8 @@ pub struct Script {
     /// Out of 1000.
     pub poison: u64,
     pub old: u64,
+    /// Names payments about when they leave the head.
+    pub names_what_leaves: bool,
     transfers: u64,
 }
 
@@ -38,6 +40,7 @@ impl Script {
             next_id: 0,
             poison: if chance.one_in(3) { chance.below(80) } else { 0 },
             old: if chance.one_in(2) { chance.below(500) } else { 50 },
+            names_what_leaves: false,
             transfers: if chance.one_in(2) { 500 } else { 100 },
         }
     }
@@ -142,7 +145,7 @@ impl Script {
             2 | 3 => (None, self.debit(chance, amount_minor)),
             4 if chance.one_in(3) => (None, change(chance)),
             5..=11 if !self.payments.is_empty() && !chance.one_in(3) => {
-                self.follow_up(chance, amount_minor)
+                self.follow_up(chance, amount_minor, now)
             }
             _ => {
                 let account = chance.below(self.accounts as u64) as usize;
@@ -176,10 +179,20 @@ impl Script {
         })
     }
 
-    fn follow_up(&self, chance: &mut Chance, amount_minor: i64) -> (Option<usize>, Command) {
+    fn follow_up(
+        &mut self,
+        chance: &mut Chance,
+        amount_minor: i64,
+        now: LogTime,
+    ) -> (Option<usize>, Command) {
         let old = chance.below(1000) < self.old;
         let from = if old { 0 } else { self.payments.len().saturating_sub(4) };
-        let place = from + chance.below((self.payments.len() - from) as u64) as usize;
+        let mut place = from + chance.place(self.payments.len() - from);
+        if self.names_what_leaves && !chance.one_in(4) {
+            let leaves = |(_, _, at): &(usize, PaymentId, LogTime)| at.0 + CLOSING_AGE_MS <= now.0;
+            place = self.payments.iter().rposition(leaves).unwrap_or(place);
+        }
+        self.payments[place].2 = now;
         let (account, payment_id, _) = self.payments[place].clone();
         let currency = eur();
         let purchase = purchase(account, chance.below(2));
@@ -307,6 +320,8 @@ fn purchase(account: usize, merchant: u64) -> Purchase {
     }
 }
 
+const CLOSING_AGE_MS: i64 = 9_000;
+
 /// Short times, so that a world of minutes sees holds end and payments leave the head. The closing
 /// age is the same in every version: raising it is not allowed.
 pub fn rules(version: i32) -> Rules {
@@ -314,7 +329,7 @@ pub fn rules(version: i32) -> Rules {
     Rules {
         version,
         description: "simulation".into(),
-        closing_age_ms: 9_000,
+        closing_age_ms: CLOSING_AGE_MS,
         tombstone_ms: 4_000,
         match_late_ms: 3_000,
         match_tolerance_permille: 200,

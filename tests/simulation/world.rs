@@ -197,9 +197,10 @@ impl World {
             world.fault_rate = 12;
             world.pace = 1 + world.chance.below(4);
             world.only_zombies = true;
-            world.load_patience = [3, 8, 20][world.chance.place(3)];
+            world.load_patience = [8, 60, 200][world.chance.place(3)];
             world.fetch_max = 1 + world.chance.place(4);
             world.script.old = 900;
+            world.script.names_what_leaves = true;
             world.ticks = commands;
         }
         world

@@ -54,8 +54,7 @@ impl From<PagerExecutionError> for StoreError {
 fn class_of(error: &ExecutionError) -> Class {
     match error {
         ExecutionError::BadQuery(_) | ExecutionError::UseKeyspaceError(_) => Class::Fatal,
-        ExecutionError::LastAttemptError(RequestAttemptError::DbError(refusal, _)) => match refusal
-        {
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(
             DbError::SyntaxError
             | DbError::Invalid
             | DbError::Unauthorized
@@ -63,9 +62,9 @@ fn class_of(error: &ExecutionError) -> Class {
             | DbError::ConfigError
             | DbError::ProtocolError
             | DbError::AlreadyExists { .. }
-            | DbError::FunctionFailure { .. } => Class::Fatal,
-            _ => Class::Retryable,
-        },
+            | DbError::FunctionFailure { .. },
+            _,
+        )) => Class::Fatal,
         ExecutionError::LastAttemptError(
             RequestAttemptError::SerializationError(_)
             | RequestAttemptError::CqlRequestSerialization(_),

@@ -19,11 +19,16 @@ pub struct Cell {
     pub bytes: Vec<u8>,
 }
 
+type KeyAndItem = (Box<str>, Box<str>);
+
+/// Versions of one item by position.
+type Versions = BTreeMap<i64, Cell>;
+
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     heads: BTreeMap<Place, BTreeMap<Box<str>, Cell>>,
     /// (key, item) -> pos -> version
-    sides: BTreeMap<Place, BTreeMap<(Box<str>, Box<str>), BTreeMap<i64, Cell>>>,
+    sides: BTreeMap<Place, BTreeMap<KeyAndItem, Versions>>,
     rules: BTreeMap<i32, Vec<u8>>,
 }
 

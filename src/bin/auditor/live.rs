@@ -59,7 +59,7 @@ pub fn gather(sources: &Sources) -> Result<Evidence, String> {
         match name {
             COMMANDS => {
                 evidence.commands = topic;
-                std::thread::sleep(SETTLING);
+                std::thread::park_timeout(SETTLING);
             }
             EVENTS => evidence.events = topic,
             _ => evidence.dead_letters = topic,
