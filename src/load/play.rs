@@ -38,7 +38,7 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { days_per_second: None, unanswered_max: 2_000, no_bars: false }
+        Self { days_per_second: None, unanswered_max: 1_000, no_bars: false }
     }
 }
 

@@ -312,7 +312,13 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             let named = S::items_named(context, head, input);
             #[cfg(test)]
             let named = if sabotage::on(Bug::SideRowNotLoaded) { Vec::new() } else { named };
-            let Some(found) = self.find(name, offset, named, ports) else { return Recall::Awaited };
+            let Some(found) = self.find(name, offset, named, ports) else {
+                #[cfg(test)]
+                if let (Some(head), true) = (recalled, sabotage::on(Bug::RecalledWhileAwaited)) {
+                    self.heads.entry(name).1.row.state = head;
+                }
+                return Recall::Awaited;
+            };
             if found.is_empty() {
                 return recalled.map_or(Recall::Nothing, Recall::Head);
             }

@@ -64,6 +64,7 @@ bugs! {
     OwnDroppedAtAck,
     ReadBeforeHeadLoaded,
     SideRowNotLoaded,
+    RecalledWhileAwaited,
     // Keys and dead letters.
     NamedKeyLeftUnmarked,
     DeadLetterFailureIgnored,

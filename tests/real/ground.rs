@@ -61,7 +61,7 @@ impl Ground {
     pub fn prepare(size: Size, seed: u64) -> Result<Self, String> {
         let home = std::env::temp_dir().join(format!("tapline-real-{}", std::process::id()));
         std::fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
-        let config = common(Vec::new())
+        let config = flags()
             .load()
             .map_err(|_| "the environment's TAPLINE_ settings are wrong".to_owned())?;
         let ready = connect::RealCalls { config };
@@ -100,7 +100,7 @@ impl Ground {
 
     /// The names of one case, with nothing made yet.
     pub fn named(&self, case: &str, more: &[(&str, &str)]) -> Site {
-        let mut own = demo::own_names(&common(Vec::new()), case);
+        let mut own = demo::own_names(&flags(), case);
         own.settings
             .extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let config = stacks::local_config(&own, &self.endpoints)
@@ -176,8 +176,8 @@ fn start_stack(home: &Path, ready: &connect::RealCalls) -> Result<Stack, String>
     Ok(stack)
 }
 
-fn common(settings: Vec<(String, String)>) -> Common {
-    Common { config: None, settings, output: Output::Text, no_progress: true }
+fn flags() -> Common {
+    Common { config: None, settings: Vec::new(), output: Output::Text, no_progress: true }
 }
 
 /// What one case has to itself.

@@ -18,6 +18,9 @@ use tapline::load::workers::Worker;
 
 const STOPPED: i32 = 0;
 
+/// So that a killed worker's partitions are given away soon.
+const SESSION: [(&str, &str); 1] = [("kafka.session_timeout", "6s")];
+
 /// Waits until the health page says that a partition is stopped for a reason, and only that one.
 fn await_halt(worker: &mut Worker, reason: &str) {
     until("the partition stops", 30, || {
@@ -90,7 +93,7 @@ pub fn unknown_schema(ground: &Ground) {
 /// through, and the account behind them is opened.
 pub fn fuse(ground: &Ground) {
     let site = ground.site("fuse");
-    let mut worker = site.worker(1, &[]);
+    let mut worker = site.worker(1, &SESSION);
     watch::await_ready(&site, std::slice::from_mut(&mut worker), 60);
     let pen = Pen::open(&site);
     let mut last = None;
@@ -105,7 +108,7 @@ pub fn fuse(ground: &Ground) {
     assert_eq!(letters.len(), 20, "the fuse lets 20 through");
     answered(&site, &pen, "beside", &[1, 2, 3]);
     worker.kill();
-    let mut worker = site.worker(2, &[]);
+    let mut worker = site.worker(2, &SESSION);
     await_halt(&mut worker, "fuse_open");
 
     let release = Command::ReleaseFuse(ReleaseFuse { through_offset: last.offset });

@@ -240,7 +240,7 @@ pub fn kill(ground: &Ground) {
     (0..3).for_each(|place| crew.start(place));
     watch::await_ready(&site, &mut crew.workers, 60);
     let wanted = ground.size.pick(5, 12, 300);
-    let seconds = ground.size.pick(20.0, 35.0, 700.0);
+    let seconds = ground.size.pick(15.0, 35.0, 700.0);
     let load = Load::start(&site, ground.seed, 1_000.0, seconds);
     let mut servers = 0;
     let mut under_load = 0;
@@ -249,11 +249,12 @@ pub fn kill(ground: &Ground) {
         under_load += usize::from(!load.run.is_finished());
         let place = rng.random_range(0..3);
         crew.kill(place);
-        if crew.kills == wanted / 4 + 1 && servers == 0 && ground.owns_servers() {
-            ground.kill_and_restart(Server::Kafka);
-            servers += 1;
-        } else if crew.kills == wanted / 2 + 1 && servers == 1 && ground.owns_servers() {
+        // Kafka late: until it is back nothing flows, and a kill then shows little.
+        if crew.kills > wanted / 4 && servers == 0 && ground.owns_servers() {
             ground.kill_and_restart(Server::Cassandra);
+            servers += 1;
+        } else if crew.kills >= wanted * 3 / 4 && servers == 1 && ground.owns_servers() {
+            ground.kill_and_restart(Server::Kafka);
             servers += 1;
         } else if crew.kills > wanted / 2 && !crew.was_frozen {
             crew.freeze((place + 1) % 3);

@@ -1,6 +1,6 @@
 //! What workers and topics show of themselves, from outside.
 //!
-//! Owns looking: health pages, ends of logs, committed offsets, records of a topic. Changes nothing.
+//! Owns looking: health pages, ends of logs, committed offsets, records of a topic. Never acts.
 
 use super::ground::{Site, until};
 use serde_json::Value;

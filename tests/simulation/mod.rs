@@ -5,6 +5,7 @@
 //! `world` what exists, `faults` what goes wrong, `judge` and `money` what must be, `checks` when
 //! it is compared, `small` a tiny world gone through whole.
 
+mod acts;
 mod checks;
 mod faults;
 mod judge;
@@ -20,7 +21,7 @@ use crate::runtime::sabotage::{self, Bug};
 use checks::Violation;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use world::{POINTS, Seen, World};
+use world::{Aim, POINTS, Seen, World};
 
 /// Seeds of the size that is asked for.
 fn seeds() -> u64 {
@@ -44,8 +45,8 @@ fn former_seeds() -> impl Iterator<Item = u64> {
 }
 
 /// Runs one seed; a panic of the runtime is a violation too.
-fn run(seed: u64, print: bool) -> (u64, Seen, Option<Violation>) {
-    let mut world = World::new(seed, print);
+fn run(seed: u64, print: bool, aim: Option<Aim>) -> (u64, Seen, Option<Violation>) {
+    let mut world = World::new(seed, print, aim);
     let ran = catch_unwind(AssertUnwindSafe(|| world.run()));
     let hash = match &ran {
         Ok(hash) => *hash,
@@ -65,7 +66,7 @@ fn run(seed: u64, print: bool) -> (u64, Seen, Option<Violation>) {
 }
 
 fn expect_clean(seed: u64, print: bool) -> (u64, Seen) {
-    let (hash, seen, violation) = run(seed, print);
+    let (hash, seen, violation) = run(seed, print, None);
     if let Some((name, found)) = violation {
         panic!(
             "seed {seed} breaks {name}: {found}\nrepeat: TAPTEST_SEED={seed} cargo test --release \
@@ -115,8 +116,17 @@ fn ten_thousand_seeds() {
     }
 }
 
+/// Bugs that need a rare place are looked for where it is less rare.
+fn aim(bug: Bug) -> Option<Aim> {
+    match bug {
+        Bug::ReadBeforeHeadLoaded | Bug::PositionPerBucket => Some(Aim::SlowLoading),
+        Bug::NoReadRepair | Bug::ReadsAtOne => Some(Aim::Replicas),
+        _ => None,
+    }
+}
+
 /// Goal: the simulation is not blind. Method: each bug, switched on alone, breaks a named
-/// invariant within 1,000 seeds.
+/// invariant within 1,000 seeds, the rarest within 4,000 that are aimed at it.
 #[test]
 fn sabotage_is_caught() {
     let quiet = std::panic::take_hook();
@@ -124,7 +134,8 @@ fn sabotage_is_caught() {
     let mut table = BTreeMap::new();
     for bug in Bug::ALL {
         sabotage::switch(Some(*bug));
-        let caught = (0..1_000).find_map(|seed| Some((seed, run(seed, false).2?)));
+        let most = if aim(*bug).is_some() { 4_000 } else { 1_000 };
+        let caught = (0..most).find_map(|seed| Some((seed, run(seed, false, aim(*bug)).2?)));
         table.insert(format!("{bug:?}"), caught);
     }
     sabotage::switch(None);
@@ -137,7 +148,7 @@ fn sabotage_is_caught() {
         }
     }
     let blind: Vec<_> = table.iter().filter(|(_, caught)| caught.is_none()).collect();
-    assert!(blind.is_empty(), "not caught within 1,000 seeds: {blind:?}");
+    assert!(blind.is_empty(), "not caught: {blind:?}");
 }
 
 impl std::fmt::Debug for Seen {
@@ -180,14 +191,11 @@ impl Seen {
 #[test]
 #[ignore = "a table of all failing seeds, for work on the simulation itself"]
 fn survey() {
-    if let Ok(bug) = std::env::var("TAPTEST_BUG") {
-        sabotage::switch(Bug::ALL.iter().find(|b| format!("{b:?}") == bug).copied());
-    }
     std::panic::set_hook(Box::new(|_| {}));
     let mut table: BTreeMap<&str, (u64, u64, String)> = BTreeMap::new();
     let mut all = Seen::default();
     for seed in 0..seeds() {
-        let (_, seen, violation) = run(seed, false);
+        let (_, seen, violation) = run(seed, false, None);
         all.add(&seen);
         if let Some((name, found)) = violation {
             table.entry(name).or_insert((0, seed, found)).0 += 1;

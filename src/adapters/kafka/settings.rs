@@ -57,6 +57,9 @@ pub const OWNED_PROPERTIES: &[(&str, &str)] = &[
     ("ssl.key.password", "kafka.tls_key_password"),
 ];
 
+/// The client's 10 s would outlast most restarts of a broker.
+const RECONNECT_MS_MAX: &str = "1000";
+
 /// Everything about Kafka that a deployment chooses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KafkaSettings {
@@ -158,6 +161,7 @@ impl KafkaSettings {
             ("queued.max.messages.kbytes", "8192"),
             ("max.poll.interval.ms", "60000"),
             ("heartbeat.interval.ms", "3000"),
+            ("reconnect.backoff.max.ms", RECONNECT_MS_MAX),
             ("statistics.interval.ms", "10000"),
         ] {
             properties.entry(name.to_owned()).or_insert_with(|| value.to_owned());
