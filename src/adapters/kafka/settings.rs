@@ -189,7 +189,11 @@ impl KafkaSettings {
         ] {
             properties.insert(name.to_owned(), value.to_owned());
         }
-        properties.entry("statistics.interval.ms".to_owned()).or_insert_with(|| "10000".to_owned());
+        for (name, value) in
+            [("statistics.interval.ms", "10000"), ("reconnect.backoff.max.ms", RECONNECT_MS_MAX)]
+        {
+            properties.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
         properties
     }
 }

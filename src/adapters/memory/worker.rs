@@ -225,3 +225,66 @@ impl<R> Ports<R> for Requests {
         self.0.push(Request::Seek(offset));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{authorisation::AuthorisationCodec, avro::Avro, rules, schemas::Subject};
+    use crate::codec::{headers::HeaderList, topics::COMMANDS, topics::EVENTS};
+    use crate::domain::command::{AccountCommand, Command, OpenAccount, PARTITION_KEY, Tick};
+    use crate::domain::{money::Currency, time::LogTime};
+    use crate::stages::authorisation::Authorisation;
+
+    fn send(log: &mut MemoryLog, key: &str, partition: i32, body: Command) {
+        let (account_id, message_id) = (key.into(), "m".into());
+        let command = AccountCommand { account_id, message_id, sent_at: LogTime(1), body };
+        let mut value = Vec::new();
+        Avro::of(Subject::Commands).encode(&command, &mut value);
+        let key = Some(key.as_bytes().to_vec());
+        log.append(COMMANDS.0, partition, 1, (key, Some(value), HeaderList::new()));
+    }
+
+    fn worker(
+        log: MemoryLog,
+        store: MemoryStore,
+    ) -> MemoryWorker<Authorisation, AuthorisationCodec> {
+        let text = include_str!("../../../rules/1.toml");
+        let first = rules::parse(text).expect("rules/1.toml is shipped and checked");
+        let binding = MemoryBinding {
+            topic_prefix: String::new(),
+            incarnation: 1,
+            buckets: 4,
+            limits: Limits::default(),
+        };
+        let codec = || AuthorisationCodec::new(2, Default::default(), Default::default(), "");
+        MemoryWorker::new(&binding, log, store, BTreeMap::from([(1, Arc::new(first))]), codec)
+    }
+
+    /// Goal: the worker runs a stage to its end, and its successor finds everything done. Method:
+    /// an account opened between ticks in each of two partitions; then a new worker over the same
+    /// log and store, which sends the tick it starts at again and nothing else.
+    #[test]
+    fn runs_and_is_taken_over() {
+        let mut log = MemoryLog::default();
+        log.create(COMMANDS.0, 2);
+        let tick =
+            |time| Command::Tick(Tick { time: LogTime(time), rules_version: 1, logic_version: 1 });
+        let currency = Currency::parse("EUR").expect("a code of three letters");
+        let open = OpenAccount { currency, overdraft_limit_minor: 0, limits: None };
+        for key in ["a", "b", "c", "d"] {
+            let partition = partition_of(key.as_bytes(), 2);
+            send(&mut log, key, partition, Command::OpenAccount(open.clone()));
+        }
+        for partition in 0..2 {
+            send(&mut log, PARTITION_KEY, partition, tick(5));
+        }
+        let mut first = worker(log, MemoryStore::default());
+        first.run_until_idle();
+        let events = |log: &MemoryLog| log.end(EVENTS.0, 0) + log.end(EVENTS.0, 1);
+        assert_eq!(events(&first.log), 4 + 2);
+        let mut second = worker(first.log, first.store);
+        second.run_until_idle();
+        assert_eq!(events(&second.log), 4 + 2 + 2);
+        assert!(second.partitions().all(|partition| partition.counts().applied == 0));
+    }
+}
