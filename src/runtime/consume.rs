@@ -324,14 +324,9 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             }
             for (item, bytes) in found {
                 let version = self.codec.decode_side(&bytes);
-                let (Some(version), Some(mut head)) = (
-                    self.readable(name, version),
-                    recalled.take().or_else(|| self.copy_of_head(name)),
-                ) else {
-                    return Recall::Awaited;
-                };
-                S::recall(&mut head, item, version);
-                recalled = Some(head);
+                let Some(version) = self.readable(name, version) else { return Recall::Awaited };
+                let copied = || self.heads.entry(name).1.row.state.clone();
+                S::recall(recalled.get_or_insert_with(copied), item, version);
             }
         }
     }
@@ -358,15 +353,6 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             }
         }
         is_complete.then_some(found)
-    }
-
-    /// Heads cannot be cloned; reading one back is rare (a payment returned from its side row).
-    fn copy_of_head(&mut self, name: &Arc<str>) -> Option<S::Head> {
-        let (_, entry) = self.heads.entry(name);
-        self.scratch.clear();
-        self.codec.encode_row(&entry.row, &mut self.scratch);
-        let row = self.codec.decode_row(&self.scratch);
-        self.readable(name, row).map(|row| row.state)
     }
 
     fn readable<T>(&mut self, name: &Arc<str>, read: Result<T, DecodeError>) -> Option<T> {

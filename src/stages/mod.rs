@@ -89,7 +89,8 @@ pub trait Stage: Send + Sync + 'static {
     type Output: Send;
     type Rules: Send + Sync;
     /// The state of a key, always in memory, checkpointed in its bucket.
-    type Head: Default + Send;
+    /// Cloned only where an item comes back from its side row, which is rare.
+    type Head: Clone + Default + Send;
     /// The difference between a head and the next; small, so that nothing is cloned to decide.
     type Change: Send;
     /// Names one thing under a key that can leave the head, such as a closed payment.
