@@ -20,6 +20,7 @@ use crate::codec::{self, headers::HeaderList, topics::TopicSpec};
 use crate::config::Config;
 use crate::domain::{
     command::{PARTITION_KEY, Tick},
+    rules::Rules,
     time::LogTime,
 };
 use crate::worker::{
@@ -240,10 +241,31 @@ pub async fn store_rules(config: &Config, session: &Session, document: &str) -> 
         code: "config_invalid",
         sentence: error.to_string(),
     })?;
+    refuse_other_closing_age(config, session, &parsed).await?;
     rules::store(session, &config.cassandra.keyspace, parsed.version, document).await.map_err(
         |error| ApplyError::Refused { code: "rules_immutable", sentence: error.to_string() },
     )?;
     Ok(parsed.version)
+}
+
+/// What left its account under the first version's age would not be looked for under a longer one,
+/// so a repeat of it would take effect a second time: the age never changes for a live log.
+async fn refuse_other_closing_age(config: &Config, session: &Session, rules: &Rules) -> Result<()> {
+    let first = rules::load(session, &config.cassandra.keyspace, 1)
+        .await
+        .map_err(ApplyError::unreachable)?;
+    let first = first.and_then(|document| codec::rules::parse(&document).ok());
+    match first.map(|first| first.closing_age_ms) {
+        Some(age_ms) if age_ms != rules.closing_age_ms => Err(ApplyError::Refused {
+            code: "config_invalid",
+            sentence: format!(
+                "closing_age_ms = {} differs from version 1's {age_ms}; it never changes for a live \
+                 log, or repeats of closed payments would not be known",
+                rules.closing_age_ms
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Everything a fresh installation needs, in order.

@@ -199,9 +199,12 @@ fn passed_on_and_diverted() {
         (Event::Tick(tick), "tapline.partition", LogTime(7))
     );
 
-    let world = World::funded(1000);
-    let context = Context { log_time: world.clock, rules: &world.rules, logic_version: 1 };
+    let mut world = World::funded(1000);
+    let context_rules = world.rules.clone();
+    world.run("auth q 5000 id=before");
+    let context = Context { log_time: world.clock, rules: &context_rules, logic_version: 1 };
     for (line, then) in [
+        ("auth q 5000 id=before", "repeated no insufficient_funds 1000/0"),
         ("auth p 10", "declined diverted 1000/0"),
         ("increment p 10", "declined diverted 1000/0"),
         ("debit 10", "declined debit diverted 1000/0"),

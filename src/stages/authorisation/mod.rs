@@ -171,12 +171,15 @@ impl Stage for Authorisation {
             | Command::Tick(_)
             | Command::ReleaseFuse(_) => return None,
         };
+        // What was decided before the diversion stays decided (R2, R3).
+        let mark = repeat::mark(input);
+        let known = repeat::answer(head, &repeat::place(input), &mark, &input.body);
         let event = AccountEvent {
             account_id: AccountId::from(key),
             message_id: Some(input.message_id.clone()),
             log_time: context.log_time,
             balances: head.standing.balances(),
-            body,
+            body: known.unwrap_or(body),
         };
         Some(Outgoing { topic: EVENTS, key: None, body: Output::Event(event) })
     }
