@@ -208,6 +208,7 @@ fn on_stack(
     stacks::make_installation(config)?;
     say(&format!("starting {} workers", args.workers));
     let mut workers = start_workers(config, args)?;
+    wait_for_owners(config, &mut workers);
     let pace = Pace { days_per_second: args.speed.0, no_bars, ..Pace::default() };
     let played = play::play(config, folders, pace);
     let stopped = stop_workers(&mut workers);
@@ -233,6 +234,19 @@ fn start_workers(config: &Config, args: &DemoArgs) -> Result<Vec<Worker>, i32> {
         workers.push(start.spawn().map_err(failed)?);
     }
     Ok(workers)
+}
+
+/// Waits until every partition has an owner that has loaded it, so that the figures are not those of
+/// the start. What is wrong with a worker shows itself when the play gets no answers.
+fn wait_for_owners(config: &Config, workers: &mut [Worker]) {
+    let deadline_ms = telemetry::steady_ms() + 60_000;
+    while telemetry::steady_ms() < deadline_ms {
+        let owned: usize = workers.iter_mut().map(|worker| worker.durable().len()).sum();
+        if owned >= config.kafka.partitions as usize && workers.iter_mut().all(Worker::is_taking) {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
 }
 
 fn stop_workers(workers: &mut [Worker]) -> Result<(), i32> {
