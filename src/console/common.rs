@@ -2,6 +2,7 @@
 
 use super::print::{Output, say};
 use crate::config::{Config, Sources};
+use crate::logging;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -29,5 +30,19 @@ impl Common {
             say(&error.to_string());
             crate::worker::EXIT_REFUSED
         })
+    }
+
+    /// The same for commands that talk to people: logs only errors, unless a level was asked for,
+    /// and starts the log.
+    pub fn load_quietly(&mut self) -> Result<Config, i32> {
+        if !self.settings.iter().any(|(key, _)| key == "log.level") {
+            self.settings.push(("log.level".to_owned(), "error".to_owned()));
+        }
+        let config = self.load()?;
+        logging::init(&config.log).map_err(|reason| {
+            say(&reason);
+            crate::worker::EXIT_REFUSED
+        })?;
+        Ok(config)
     }
 }

@@ -11,7 +11,6 @@ use crate::console::{
     print::{self, say},
 };
 use crate::domain::{money::Currency, time::LogTime};
-use crate::logging;
 use crate::operator::{
     demo::{self, Speed},
     stacks,
@@ -150,17 +149,10 @@ pub fn run(cli: Cli) -> i32 {
     if let Command::Worker(args) = cli.command {
         return crate::operator::worker::run(&common, args);
     }
-    if !common.settings.iter().any(|(key, _)| key == "log.level") {
-        common.settings.push(("log.level".to_owned(), "error".to_owned()));
-    }
-    let config = match common.load() {
+    let config = match common.load_quietly() {
         Ok(config) => config,
         Err(code) => return code,
     };
-    if let Err(reason) = logging::init(&config.log) {
-        say(&reason);
-        return EXIT_REFUSED;
-    }
     match cli.command {
         Command::Bank(args) => run_play(&common, &config, args, "berka"),
         Command::City(args) => run_play(&common, &config, args, "toronto-pcard"),

@@ -12,7 +12,6 @@ use crate::load::{
     play::{self, Pace, Played},
     workers::{Start, Worker},
 };
-use crate::logging;
 use crate::producer::{Folder, oracle::OracleLine};
 use crate::runtime::telemetry;
 use crate::stack::{self, Lifetime, Options};
@@ -104,17 +103,10 @@ impl From<&OracleLine> for Verdict {
 
 pub fn run(common: &Common, args: DemoArgs) -> i32 {
     let mut common = common.clone();
-    if !common.settings.iter().any(|(key, _)| key == "log.level") {
-        common.settings.push(("log.level".to_owned(), "error".to_owned()));
-    }
-    let config = match common.load() {
+    let config = match common.load_quietly() {
         Ok(config) => config,
         Err(code) => return code,
     };
-    if let Err(reason) = logging::init(&config.log) {
-        say(&reason);
-        return EXIT_REFUSED;
-    }
     let folders = match read_folders(&args.data) {
         Ok(folders) => folders,
         Err(reason) => {
