@@ -41,7 +41,7 @@ const TIMES: u64 = 100_000;
 fn main() {
     codec::init();
     let rules = rules::parse(FIRST_RULES).expect("the shipped rules are valid");
-    let context = Context { log_time: LogTime(1_790_000_000_000), rules: &rules, logic_version: 1 };
+    let context = Context::of(LogTime(1_790_000_000_000), &rules);
     let crowd = Crowd {
         run: "bench".into(),
         accounts: 1,
@@ -101,7 +101,7 @@ fn main() {
         black_box(Authorisation::step(&context, &key, &head, cause).expect("valid"));
     });
     time("deadline of 5 payments", || {
-        black_box(Authorisation::deadline(black_box(&head), &rules));
+        black_box(Authorisation::deadline(&key, black_box(&head), &rules));
     });
     time("encode the event", || {
         buffer.clear();

@@ -17,11 +17,18 @@ pub struct TopicSpec {
     pub read_by: &'static [&'static str],
     /// The stage that reads it as its input, if that stage is built.
     pub input_of: Option<&'static str>,
+    /// Ticks stand among its records, so that its reader starts at one of them.
+    pub has_ticks: bool,
 }
 
 pub const COMMANDS: Topic = Topic("payments.commands.v1");
 pub const EVENTS: Topic = Topic("payments.events.v1");
+pub const POSTINGS: Topic = Topic("ledger.postings.v1");
+pub const PARTS: Topic = Topic("settlement.parts.v1");
+pub const WINDOWS: Topic = Topic("settlement.windows.v1");
 pub const AUTHORISATION_DEAD_LETTERS: Topic = Topic("authorisation.dead-letters.v1");
+pub const POSTING_DEAD_LETTERS: Topic = Topic("posting.dead-letters.v1");
+pub const WINDOWS_DEAD_LETTERS: Topic = Topic("windows.dead-letters.v1");
 
 /// Largest value we decode; a topic takes four times that, so that larger ones become dead letters
 /// instead of vanishing at the producer.
@@ -36,6 +43,7 @@ pub const TOPICS: &[TopicSpec] = &[
         written_by: &["edge", "authorisation (ticks, credits of transfers)", "operators"],
         read_by: &["authorisation"],
         input_of: Some("authorisation"),
+        has_ticks: true,
     },
     TopicSpec {
         topic: EVENTS,
@@ -43,20 +51,58 @@ pub const TOPICS: &[TopicSpec] = &[
         schema: Some("payments.events.v1"),
         max_message_bytes: RECORD_BYTES_MAX,
         written_by: &["authorisation"],
-        read_by: &["settlement", "feed", "producer"],
-        input_of: None,
+        read_by: &["posting", "feed", "producer"],
+        input_of: Some("posting"),
+        has_ticks: true,
     },
     TopicSpec {
-        topic: AUTHORISATION_DEAD_LETTERS,
+        topic: POSTINGS,
+        key: "account",
+        schema: Some("ledger.postings.v1"),
+        max_message_bytes: RECORD_BYTES_MAX,
+        written_by: &["posting"],
+        read_by: &["ledgers"],
+        input_of: None,
+        has_ticks: false,
+    },
+    TopicSpec {
+        topic: PARTS,
+        key: "network and currency",
+        schema: Some("settlement.parts.v1"),
+        max_message_bytes: RECORD_BYTES_MAX,
+        written_by: &["posting", "operators (reports, statements, resolutions)"],
+        read_by: &["windows"],
+        input_of: Some("windows"),
+        has_ticks: false,
+    },
+    TopicSpec {
+        topic: WINDOWS,
+        key: "network and currency",
+        schema: Some("settlement.windows.v1"),
+        max_message_bytes: RECORD_BYTES_MAX,
+        written_by: &["windows"],
+        read_by: &["ledgers", "operators"],
+        input_of: None,
+        has_ticks: false,
+    },
+    dead_letters(AUTHORISATION_DEAD_LETTERS, &["authorisation"]),
+    dead_letters(POSTING_DEAD_LETTERS, &["posting"]),
+    dead_letters(WINDOWS_DEAD_LETTERS, &["windows"]),
+];
+
+/// A dead letter is the original value with its headers and ours.
+const fn dead_letters(topic: Topic, written_by: &'static [&'static str]) -> TopicSpec {
+    TopicSpec {
+        topic,
         key: "as the source record",
         schema: None,
-        // The original value, its headers and ours.
         max_message_bytes: 2 * RECORD_BYTES_MAX,
-        written_by: &["authorisation"],
+        written_by,
         read_by: &["operators"],
         input_of: None,
-    },
-];
+        has_ticks: false,
+    }
+}
 
 /// The dead-letter topic of a stage, without prefix.
 pub fn dead_letters_of(stage: &str) -> String {

@@ -16,17 +16,15 @@ use crate::adapters::{
         topics::Topics,
     },
 };
-use crate::codec::{self, headers::HeaderList, topics::TopicSpec};
+use crate::codec::{
+    self,
+    births::{BIRTH, BIRTH_KEY, birth_value},
+    headers::HeaderList,
+    topics::TopicSpec,
+};
 use crate::config::Config;
-use crate::domain::{
-    command::{PARTITION_KEY, Tick},
-    rules::Rules,
-    time::LogTime,
-};
-use crate::worker::{
-    checks::{self, BIRTH},
-    stages::encode_tick,
-};
+use crate::domain::rules::Rules;
+use crate::worker::checks::{self, First};
 use std::{sync::mpsc, time::Duration};
 
 /// One line of a plan: what is there and what would be done.
@@ -106,7 +104,7 @@ pub async fn plan_topics(config: &Config) -> Result<Vec<Planned>> {
     Ok(planned)
 }
 
-/// Creates missing topics; gives each stage's input its birth record, its incarnation and its
+/// Creates missing topics; gives each stage's input its birth records, its incarnation and its
 /// readers' first offset.
 pub async fn apply_topics(config: &Config, session: &Session) -> Result<()> {
     plan_topics(config).await?;
@@ -116,8 +114,8 @@ pub async fn apply_topics(config: &Config, session: &Session) -> Result<()> {
         if !state.exists {
             topics.create(spec).await.map_err(ApplyError::unreachable)?;
         }
-        if let Some(stage) = spec.input_of {
-            let birth_id = give_birth(config, spec).await?;
+        if let (Some(stage), Some(value)) = (spec.input_of, birth_value(spec.topic)) {
+            let birth_id = give_birth(config, spec, &value).await?;
             register(config, session, spec, &cluster_id, &birth_id).await?;
             start_group(config, stage, spec).await?;
         }
@@ -125,25 +123,31 @@ pub async fn apply_topics(config: &Config, session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// Writes a birth record into each empty partition: a tick of time 0, which is stale for everybody,
-/// with the topic's id in a header. Kafka's own topic id cannot be asked for through the client.
-async fn give_birth(config: &Config, spec: &TopicSpec) -> Result<String> {
+/// Writes a birth record into each empty partition, with the topic's id in a header: Kafka's own
+/// topic id cannot be asked for through the client.
+async fn give_birth(config: &Config, spec: &TopicSpec, value: &[u8]) -> Result<String> {
     let topic = config.kafka.topic(spec.topic.0);
     let (settings, name) = (config.kafka.clone(), topic.clone());
     let births = tokio::task::spawn_blocking(move || checks::births(&settings, &name))
         .await
         .map_err(ApplyError::unreachable)?
         .map_err(ApplyError::unreachable)?;
-    let known = births
-        .iter()
-        .filter_map(|(_, birth)| birth.clone())
-        .find(|birth| !birth.is_empty())
-        .unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
-    let unborn: Vec<i32> = births
-        .iter()
-        .filter(|(_, birth)| birth.as_deref() == Some(""))
-        .map(|(partition, _)| *partition)
-        .collect();
+    if let Some((partition, _)) = births.iter().find(|(_, first)| *first == First::Other) {
+        return Err(ApplyError::Refused {
+            code: "cluster_changed",
+            sentence: format!(
+                "{topic}/{partition} has records and no birth record before them, so it was not made \
+                 by this command; let it make the topic"
+            ),
+        });
+    }
+    let known = births.iter().find_map(|(_, first)| match first {
+        First::Birth(id) => Some(id.clone()),
+        First::Nothing | First::Other | First::Gone => None,
+    });
+    let known = known.unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+    let unborn = births.iter().filter(|(_, first)| *first == First::Nothing);
+    let unborn: Vec<i32> = unborn.map(|(partition, _)| *partition).collect();
     if unborn.is_empty() {
         return Ok(known);
     }
@@ -157,13 +161,12 @@ async fn give_birth(config: &Config, spec: &TopicSpec) -> Result<String> {
     );
     let mut headers = HeaderList::new();
     headers.push_text(BIRTH, &known);
-    let value = encode_tick(Tick { time: LogTime::ZERO, rules_version: 1, logic_version: 1 });
     for partition in unborn {
         let outbound = Outbound {
             topic: &topic,
             partition: Some(partition),
-            key: Some(PARTITION_KEY.as_bytes()),
-            value: Some(&value),
+            key: Some(BIRTH_KEY.as_bytes()),
+            value: Some(value),
             headers: &headers,
         };
         sender.send(outbound, &ticket).map_err(ApplyError::unreachable)?;

@@ -105,8 +105,8 @@ fn play_one(
     let held = |id: &str| {
         worker
             .partitions()
-            .find_map(|it| it.heads().get(id))
-            .map(|it| it.row.state.standing.booked_minor)
+            .find_map(|it| it.heads().row(id))
+            .map(|row| row.state.standing.booked_minor)
     };
     let same = booked_minor.iter().filter(|(id, minor)| held(id.as_str()) == Some(**minor)).count();
     verdict.push(OracleLine::equal(

@@ -1,6 +1,7 @@
 //! `tapline offsets`: where each partition of a stage starts again, and setting it.
 //!
-//! Owns what may be set: 0, or an older tick that was fresh, while nobody is in the group. A start
+//! Owns what may be set: 0, or an older tick that was fresh (any older record where the topic has no
+//! ticks), while nobody is in the group. A start
 //! may be too low, for everything after it is skipped or done again alike; too high loses records,
 //! so anything above the present commit is refused.
 
@@ -77,10 +78,12 @@ struct Shown {
     refused: Option<&'static str>,
 }
 
-/// What stands at an offset that a worker would start from, and the code if it could not.
+/// What stands at an offset that a worker would start from, and the code if it could not. Without
+/// ticks in the topic a worker starts anywhere.
 fn judge(
     span: Span,
     committed: Option<i64>,
+    has_ticks: bool,
     tick: impl FnOnce(i64) -> Result<Option<String>, i32>,
 ) -> Result<(String, Option<&'static str>), i32> {
     Ok(match committed {
@@ -89,6 +92,8 @@ fn judge(
             ("outside the log".to_owned(), Some("offset_outside_log"))
         }
         Some(0) => ("the beginning".to_owned(), None),
+        Some(at) if at == span.end && !has_ticks => ("the end of the log".to_owned(), None),
+        Some(_) if !has_ticks => ("a record; the topic has no ticks".to_owned(), None),
         Some(at) if at == span.end => {
             ("the end of the log; the next record must be a tick".to_owned(), None)
         }
@@ -150,8 +155,9 @@ fn rows(config: &Config, stage: &str) -> Result<Vec<Shown>, i32> {
     let reader = logs::reader(config, stage)?;
     let mut shown = Vec::new();
     for (span, committed) in logs::committed_spans(config, &reader, &topic, None)? {
-        let (stands_there, refused) =
-            judge(span, committed, |at| tick_text(config, &reader, &topic, span, at, &ids))?;
+        let (stands_there, refused) = judge(span, committed, spec.has_ticks, |at| {
+            tick_text(config, &reader, &topic, span, at, &ids)
+        })?;
         shown.push(Shown {
             stage: stage.to_owned(),
             topic: topic.clone(),
@@ -218,6 +224,7 @@ fn set(
     may_be_set(span, committed, offset).map_err(|sentence| refuse(&sentence))?;
     let stands_there = match offset {
         0 => "the beginning".to_owned(),
+        _ if !spec.has_ticks => "a record; the topic has no ticks".to_owned(),
         offset => {
             // Freshness follows from all ticks before, so all are read.
             let fold = ticks::fold(config, &reader, &topic, partition, (0, offset + 1), &ids)?;
@@ -320,17 +327,19 @@ mod tests {
     /// Goal: what a worker would refuse is shown as its code. Method: a log from 10 to 100.
     #[test]
     fn codes() {
-        for (start, committed, tick, code) in [
-            (0, None, None, Some("no_start_point")),
-            (10, Some(9), None, Some("offset_outside_log")),
-            (0, Some(101), None, Some("offset_outside_log")),
-            (0, Some(0), None, None),
-            (10, Some(100), None, None),
-            (10, Some(50), Some("tick"), None),
-            (10, Some(50), None, Some("no_start_point")),
+        for (start, committed, has_ticks, tick, code) in [
+            (0, None, true, None, Some("no_start_point")),
+            (10, Some(9), true, None, Some("offset_outside_log")),
+            (0, Some(101), true, None, Some("offset_outside_log")),
+            (0, Some(101), false, None, Some("offset_outside_log")),
+            (0, Some(0), true, None, None),
+            (10, Some(100), true, None, None),
+            (10, Some(50), true, Some("tick"), None),
+            (10, Some(50), true, None, Some("no_start_point")),
+            (10, Some(50), false, None, None),
         ] {
             let span = Span { partition: 0, start, end: 100 };
-            let judged = judge(span, committed, |_| Ok(tick.map(str::to_owned)));
+            let judged = judge(span, committed, has_ticks, |_| Ok(tick.map(str::to_owned)));
             assert_eq!(judged.map(|it| it.1), Ok(code), "{committed:?}");
         }
     }

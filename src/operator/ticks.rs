@@ -11,20 +11,28 @@ use crate::codec::{
     schemas::Subject,
 };
 use crate::config::Config;
-use crate::domain::command::{AccountCommand, Command, PARTITION_KEY, Tick};
+use crate::domain::{
+    command::{AccountCommand, Command, PARTITION_KEY, Tick},
+    event::{AccountEvent, Event},
+};
 use crate::runtime::context::InForce;
 use crate::stages::{Stage, authorisation::Authorisation};
 use crate::worker::EXIT_REFUSED;
 use std::ops::ControlFlow;
 
-/// The tick that a record is, if it is one.
+/// The tick that a record is, if it is one: a command, or an event that passes one on.
 pub fn tick_of(raw: &RawRecord, ids: &RegistryIds) -> Option<Tick> {
     if raw.key.as_deref() != Some(PARTITION_KEY.as_bytes()) {
         return None;
     }
     let value = raw.value.as_deref()?;
-    match Avro::of(Subject::Commands).decode::<AccountCommand>(value, ids).ok()?.body {
-        Command::Tick(tick) => Some(tick),
+    match Avro::of(Subject::Commands).decode::<AccountCommand>(value, ids) {
+        Ok(AccountCommand { body: Command::Tick(tick), .. }) => return Some(tick),
+        Ok(_) => return None,
+        Err(_) => {}
+    }
+    match Avro::of(Subject::Events).decode::<AccountEvent>(value, ids).ok()?.body {
+        Event::Tick(tick) => Some(tick),
         _ => None,
     }
 }

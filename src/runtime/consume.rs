@@ -1,45 +1,48 @@
 //! Consuming: records strictly in order, each key deciding for itself whether it has seen them.
 //!
-//! Owns what happens to one record: skip, step, park or dead-letter, and the numbering of its
-//! outputs. Stops before a record that cannot be judged yet (a side row, rules or an upgrade are
-//! missing); never passes over one.
+//! Owns what happens to one record: skip, step, park or dead-letter. All keys of a record decide
+//! before one of them acts, so a record that cannot be judged yet (a side row, rules or an upgrade
+//! are missing) or must not be (an invariant is broken) leaves nothing behind. The queue stops
+//! before such a record and never passes over one.
 
 #[cfg(test)]
 use super::sabotage::{self, Bug};
 use super::{
     context::InForce,
     heads,
-    partition::{Halt, Partition, Queued, deadline_of},
-    ports::{Destination, Ports, Publish, PublishTopic, SideRead},
-    sides::Answer,
+    letters::DIVERTED,
+    partition::{Halt, Partition, Queued},
+    ports::Ports,
+    recall::Recall,
 };
-use crate::codec::{
-    DecodeError, StageCodec, dead_letter,
-    frame::{self, OutputId},
-    headers::{self, Provenance},
-    partitioner::bucket_of,
-    raw::RawRecord,
-};
-use crate::domain::command::{PARTITION_KEY, Tick};
+use crate::codec::{DecodeError, StageCodec, frame::OutputId, headers, raw::RawRecord};
+use crate::domain::command::Tick;
 #[cfg(test)]
 use crate::domain::time::LogTime;
-use crate::stages::{Cause, Context, Outgoing, Poison, Scope, Stage};
+use crate::stages::{Cause, Context, Outgoing, Poison, Refused, Scope, Stage, Transition};
 use std::sync::Arc;
 
 /// May the queue go on?
-enum Progress {
+pub(super) enum Progress {
     Applied,
     /// Something outside must answer first; the record stays at the front.
     Blocked,
 }
 
-/// What became of the items that a record names.
-enum Recall<H> {
-    Awaited,
-    /// None of them exists, or none was named.
-    Nothing,
-    /// The head with them in it.
-    Head(H),
+/// What a stage's step gives.
+type Step<S> = Transition<<S as Stage>::Change, <S as Stage>::Output>;
+
+/// What a key makes of a record. Nothing of it has happened yet.
+enum Decided<S: Stage> {
+    /// The row contains the record; `poisoned`: as a dead letter that the fuse counts.
+    Seen {
+        poisoned: bool,
+    },
+    /// The key is diverted and the record follows, with an answer for whoever waits.
+    Parked(Option<Outgoing<S::Output>>),
+    Poison(Poison),
+    /// With the head to step from, where items were put back into it.
+    Step(Option<S::Head>, Step<S>),
 }
 
 impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
@@ -78,65 +81,52 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             && self.applied - self.durable < self.limits.unsealed_records_max
     }
 
-    fn flush_outbox<P: Ports<S::Rules>>(&mut self, ports: &mut P) {
-        if self.outbox.is_empty() {
-            return;
-        }
-        let records = std::mem::take(&mut self.outbox);
-        self.counts.published += records.len() as u64;
-        let ticket = self.acks.open(self.outbox_first, records.len());
-        #[cfg(test)]
-        if sabotage::on(Bug::PassedOnNotWaitedFor)
-            && records.iter().all(|record| record.key.as_deref() == Some(PARTITION_KEY.as_bytes()))
-        {
-            self.acks.acknowledge(ticket);
-        }
-        ports.publish(ticket, records);
-    }
-
     fn apply_record<P: Ports<S::Rules>>(
         &mut self,
         queued: &Queued<S::Input>,
         ports: &mut P,
     ) -> Progress {
-        let offset = queued.raw.offset;
-        let scope = match &queued.input {
-            Ok(input) => Ok(S::scope(input)),
-            Err(DecodeError::Poison(poison)) => Err(*poison),
-            Err(DecodeError::UnknownSchema(schema)) => {
-                self.halted = Some(Halt::SchemaUnknown { offset, schema: *schema });
-                return Progress::Blocked;
-            }
-        };
-        // A takeover starts at a tick, which is its context; only the log's beginning has none.
-        if !self.started && offset > 0 && self.binding.start > 0 {
-            let Ok(Scope::Tick(tick)) = scope else {
-                self.halted = Some(Halt::StartIsNoTick { offset });
-                return Progress::Blocked;
-            };
-            return self.apply_fresh_tick(tick, &queued.raw, ports);
+        let raw = &queued.raw;
+        if let Err(DecodeError::UnknownSchema(schema)) = &queued.input {
+            return self.halt(Halt::SchemaUnknown { offset: raw.offset, schema: *schema });
         }
-        match scope {
-            Ok(Scope::Key) => self.apply_keyed(queued, ports),
-            Ok(Scope::Tick(tick)) if self.in_force.is_fresh(tick) => {
-                self.apply_fresh_tick(tick, &queued.raw, ports)
+        // A takeover starts at a tick, which is its context; only the log's beginning has none.
+        if S::TICKS && !self.started && raw.offset > 0 && self.binding.start > 0 {
+            let Scope::Tick(tick) = queued.scope else {
+                return self.halt(Halt::StartIsNoTick { offset: raw.offset });
+            };
+            return self.apply_fresh_tick(tick, raw, ports);
+        }
+        let input = match &queued.input {
+            Ok(input) => input,
+            Err(DecodeError::Poison(poison)) => return self.dead_letter_undecodable(raw, *poison),
+            Err(DecodeError::UnknownSchema(_)) => return Progress::Blocked,
+        };
+        match &queued.scope {
+            Scope::Key => self.apply_keyed(raw, input, None, ports),
+            Scope::KeyAnd(other) => self.apply_keyed(raw, input, Some(other), ports),
+            Scope::Nothing => Progress::Applied,
+            Scope::Tick(tick) if S::TICKS && self.in_force.is_fresh(*tick) => {
+                self.apply_fresh_tick(*tick, raw, ports)
             }
-            Ok(Scope::Tick(_)) => {
+            Scope::Tick(_) => {
                 #[cfg(test)]
                 if sabotage::on(Bug::CommitAtStaleTick) {
-                    self.fresh_ticks.push_back(offset);
+                    self.fresh_ticks.push_back(raw.offset);
                 }
                 Progress::Applied
             }
-            Ok(Scope::FuseRelease { through_offset }) => {
-                self.fuse.release(i64::try_from(through_offset).unwrap_or(i64::MAX));
+            Scope::FuseRelease { through_offset } => {
+                self.fuse.release(i64::try_from(*through_offset).unwrap_or(i64::MAX));
                 Progress::Applied
             }
-            Ok(Scope::EndDiversion { through_offset }) => {
-                self.end_diversion(&queued.raw, through_offset)
-            }
-            Err(poison) => self.dead_letter_undecodable(queued, poison),
+            Scope::EndDiversion { through_offset } => self.end_diversion(raw, *through_offset),
         }
+    }
+
+    fn halt(&mut self, halt: Halt) -> Progress {
+        self.halted = Some(halt);
+        Progress::Blocked
     }
 
     // ------------------------------------------------------------------ ticks
@@ -148,26 +138,28 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         ports: &mut P,
     ) -> Progress {
         if !S::LOGIC_VERSIONS.contains(&tick.logic_version) {
-            self.halted =
-                Some(Halt::LogicUnknown { offset: raw.offset, version: tick.logic_version });
-            return Progress::Blocked;
+            let (offset, version) = (raw.offset, tick.logic_version);
+            return self.halt(Halt::LogicUnknown { offset, version });
         }
-        let Some(rules) = self.rules.get(&tick.rules_version).cloned() else {
+        let Some(rules) = self.known_rules.get(&tick.rules_version).cloned() else {
             if self.rules_asked != Some(tick.rules_version) {
                 self.rules_asked = Some(tick.rules_version);
                 ports.load_rules(tick.rules_version);
             }
             return Progress::Blocked;
         };
-        let other_rules = self.in_force.rules_version != tick.rules_version;
-        #[cfg(test)]
-        let former = self.in_force.time;
-        self.in_force = InForce::of(tick);
-        self.log_time_text = headers::ce_time(tick.time);
-        self.fresh_ticks.push_back(raw.offset);
-        if other_rules {
+        let former = std::mem::replace(&mut self.in_force, InForce::of(tick));
+        if former.rules_version != tick.rules_version {
+            self.rules = rules;
             self.index_deadlines();
         }
+        let due = self.deadlines.due(tick.time);
+        #[cfg(test)]
+        let due = self.due_wrongly(due, former.time);
+        // After a halt the partition is not gone on with, so the context may stay as it is.
+        let Some(decided) = self.decide_due(due, raw) else { return Progress::Blocked };
+        self.log_time_text = headers::ce_time(tick.time);
+        self.fresh_ticks.push_back(raw.offset);
         let passed_on = S::pass_on(tick);
         #[cfg(test)]
         let passed_on = match sabotage::on(Bug::PassedOnByWorkersClock) {
@@ -175,22 +167,17 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             false => passed_on,
         };
         #[cfg(test)]
-        if sabotage::on(Bug::PassedOnLast) {
-            for key in self.deadlines.due(tick.time) {
-                self.step_due(&key, raw, &rules);
+        let (decided, passed_on) = match sabotage::on(Bug::PassedOnLast) {
+            true => {
+                self.settle_due(decided, raw);
+                (Vec::new(), passed_on)
             }
-        }
+            false => (decided, passed_on),
+        };
         if let Some(passed_on) = passed_on {
-            // The key is empty in the id: a tick has no row to skip by, and its readers judge
-            // repeats by freshness, as we do.
-            self.output(raw, Some(""), 0, passed_on, None);
+            self.pass_on(raw, passed_on);
         }
-        let due = self.deadlines.due(tick.time);
-        #[cfg(test)]
-        let due = self.due_wrongly(due, former);
-        for key in due {
-            self.step_due(&key, raw, &rules);
-        }
+        self.settle_due(decided, raw);
         Progress::Applied
     }
 
@@ -200,491 +187,212 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             due.reverse();
         }
         if sabotage::on(Bug::StepSeesFormerClock) {
-            due.retain(|key| self.heads.get(key).is_some_and(|e| e.deadline > Some(former)));
+            due.retain(|key| self.heads.deadline(key) > Some(former));
         }
         due
     }
 
-    fn step_due(&mut self, key: &Arc<str>, raw: &RawRecord, rules: &Arc<S::Rules>) {
-        let context = Context {
-            log_time: self.in_force.time,
-            rules: rules.as_ref(),
-            logic_version: self.in_force.logic_version,
-        };
-        let (_, entry) = self.heads.entry(key);
-        if heads::contains(&entry.row, raw.offset, None) {
-            self.counts.skipped += 1;
-            return;
-        }
-        let transition = match S::step(&context, key, &entry.row.state, Cause::Due) {
-            Ok(transition) => transition,
-            // Time alone cannot be impossible: that would be a broken invariant, and no answer
-            // beats a wrong balance.
-            Err(poison) => {
-                panic!("a due step of {key} at {} is poison: {}", raw.offset, poison.code)
+    /// Steps every due key that has not seen the tick; `None`: one of them must not be stepped.
+    fn decide_due(
+        &mut self,
+        due: Vec<Arc<str>>,
+        raw: &RawRecord,
+    ) -> Option<Vec<(Arc<str>, Step<S>)>> {
+        let mut decided = Vec::with_capacity(due.len());
+        for key in due {
+            let context = self.context(&self.rules, raw.offset);
+            let Some(entry) = self.heads.get(&key) else { continue };
+            if heads::contains(&entry.row, raw.offset, None) {
+                self.counts.skipped += 1;
+                continue;
             }
-        };
-        if transition.change.is_none() && transition.effects.is_empty() {
-            return;
+            match S::step(&context, &key, &entry.row.state, Cause::Due) {
+                Ok(step) if step.change.is_none() && step.effects.is_empty() => {}
+                Ok(step) => decided.push((key, step)),
+                // Time alone cannot be impossible: no answer beats a wrong balance.
+                Err(refused) => {
+                    self.disagree(raw.offset, &key, refused);
+                    return None;
+                }
+            }
         }
-        let (change, effects) = (transition.change, transition.effects);
-        self.settle(key, raw, None, change, effects, rules, Some(key.as_ref()));
+        Some(decided)
+    }
+
+    fn settle_due(&mut self, decided: Vec<(Arc<str>, Step<S>)>, raw: &RawRecord) {
+        for (key, step) in decided {
+            self.settle(&key, raw, None, step, (Some(&key), 0));
+        }
+    }
+
+    fn disagree(&mut self, offset: i64, key: &str, refused: Refused) {
+        let (key, code) = (key.to_owned(), refused.code());
+        self.halted = Some(Halt::Disagreement { offset, key, code });
     }
 
     // ------------------------------------------------------------ keyed records
 
+    /// `other`: a second key that the record concerns.
     fn apply_keyed<P: Ports<S::Rules>>(
         &mut self,
-        queued: &Queued<S::Input>,
+        raw: &RawRecord,
+        input: &S::Input,
+        other: Option<&str>,
         ports: &mut P,
     ) -> Progress {
-        let Ok(input) = &queued.input else { return Progress::Applied };
-        let raw = &queued.raw;
-        let key = raw.key_text().unwrap_or_default();
         let source = raw.source();
-        let rules = self.rules[&self.in_force.rules_version].clone();
-        let context = Context {
-            log_time: self.in_force.time,
-            rules: rules.as_ref(),
-            logic_version: self.in_force.logic_version,
+        let Some((name, own)) = self.decide(raw, input, source.as_ref(), ports) else {
+            return Progress::Blocked;
         };
+        let other = other.filter(|other| *other != &*name);
         #[cfg(test)]
-        let context = match sabotage::on(Bug::ClockReadInStep) {
-            true => Context { log_time: context.log_time.plus_ms(sabotage::worker()), ..context },
-            false => context,
+        let other = match sabotage::on(Bug::SkipDecidedByFirstKey) {
+            true => other.filter(|_| !matches!(own, Decided::Seen { .. })),
+            false => other,
         };
-        let (name, entry) = self.heads.entry(key);
-        if heads::contains(&entry.row, raw.offset, source.as_ref()) {
-            if entry.row.poisoned_at == Some(raw.offset) {
-                return self.count_again(raw.offset);
-            }
-            self.counts.skipped += 1;
-            return Progress::Applied;
-        }
-        if entry.row.diverted_through.is_some() && !raw.is_redriven() {
-            let answer = S::diverted(&context, key, &entry.row.state, input);
-            return self.park(&name, raw, source, DIVERTED, answer, &rules);
-        }
-        let recalled = match self.recall(&name, raw.offset, input, &context, ports) {
-            Recall::Awaited => return Progress::Blocked,
-            Recall::Nothing => None,
-            Recall::Head(head) => Some(head),
+        let beside = match other {
+            None => None,
+            Some(other) => match self.decide_beside(other, raw, input, source.as_ref()) {
+                Ok(beside) => beside,
+                Err(Standstill) => return Progress::Blocked,
+            },
         };
-        let (_, entry) = self.heads.entry(key);
-        let head = recalled.as_ref().unwrap_or(&entry.row.state);
-        match S::step(&context, key, head, Cause::Record(input)) {
-            Ok(transition) => {
-                let (change, effects) = (transition.change, transition.effects);
-                #[cfg(test)]
-                if sabotage::on(Bug::NamedKeyLeftUnmarked) && change.is_none() {
-                    for (index, effect) in effects.into_iter().enumerate() {
-                        self.output(raw, None, index as i32, effect, Some(&name));
-                    }
-                    return Progress::Applied;
+        let own_source = source.as_ref().filter(|_| !raw.is_redriven());
+        match own {
+            Decided::Seen { poisoned: true } => {
+                if let Progress::Blocked = self.count_again(raw.offset) {
+                    return Progress::Blocked;
                 }
+            }
+            Decided::Seen { poisoned: false } => self.counts.skipped += 1,
+            Decided::Parked(answer) => self.park(&name, raw, DIVERTED, answer),
+            Decided::Poison(poison) => {
+                if let Progress::Blocked = self.divert(&name, raw, poison) {
+                    return Progress::Blocked;
+                }
+            }
+            Decided::Step(recalled, step) => {
                 if let Some(head) = recalled {
-                    entry.row.state = head;
+                    self.heads.entry(&name).1.row.state = head;
                 }
-                self.settle(&name, raw, source.as_ref(), change, effects, &rules, None);
+                self.settle_named(&name, raw, own_source, step, None);
                 self.counts.applied += 1;
-                Progress::Applied
-            }
-            Err(poison) => self.divert(&name, raw, source, poison, &rules),
-        }
-    }
-
-    /// The head with the named items put back into it, once every answer is there. A copy: while an
-    /// answer is awaited, or if the record is poison, the row must stay as its position says.
-    fn recall<P: Ports<S::Rules>>(
-        &mut self,
-        name: &Arc<str>,
-        offset: i64,
-        input: &S::Input,
-        context: &Context<S::Rules>,
-        ports: &mut P,
-    ) -> Recall<S::Head> {
-        let mut recalled: Option<S::Head> = None;
-        // What is put back may name another item (an alias its payment), so the stage is asked
-        // until it names nothing that can still be found.
-        loop {
-            let (_, entry) = self.heads.entry(name);
-            let head = recalled.as_ref().unwrap_or(&entry.row.state);
-            let named = S::items_named(context, head, input);
-            #[cfg(test)]
-            let named = if sabotage::on(Bug::SideRowNotLoaded) { Vec::new() } else { named };
-            let Some(found) = self.find(name, offset, named, ports) else {
-                #[cfg(test)]
-                if let (Some(head), true) = (recalled, sabotage::on(Bug::RecalledWhileAwaited)) {
-                    self.heads.entry(name).1.row.state = head;
-                }
-                return Recall::Awaited;
-            };
-            if found.is_empty() {
-                return recalled.map_or(Recall::Nothing, Recall::Head);
-            }
-            for (item, bytes) in found {
-                let version = self.codec.decode_side(&bytes);
-                let Some(version) = self.readable(name, version) else { return Recall::Awaited };
-                let copied = || self.heads.entry(name).1.row.state.clone();
-                S::recall(recalled.get_or_insert_with(copied), item, version);
             }
         }
+        if let Some((other, step)) = beside {
+            self.settle_named(&other, raw, source.as_ref(), step, Some(&other));
+        }
+        Progress::Applied
     }
 
-    /// The newest versions of the named items that exist; `None`: an answer is still awaited.
-    fn find<P: Ports<S::Rules>>(
-        &mut self,
-        name: &Arc<str>,
-        offset: i64,
-        named: Vec<S::ItemId>,
-        ports: &mut P,
-    ) -> Option<Vec<(S::ItemId, Vec<u8>)>> {
-        let mut is_complete = true;
-        let mut found = Vec::new();
-        for item in named {
-            match self.sides.look_up(name, item.as_ref(), offset) {
-                Some(Answer::Version(Some((_, bytes)))) => found.push((item, bytes)),
-                Some(Answer::Version(None)) => {}
-                Some(Answer::Awaited) => is_complete = false,
-                None => {
-                    is_complete = false;
-                    self.ask(name, item.as_ref(), offset, ports);
-                }
-            }
-        }
-        is_complete.then_some(found)
-    }
-
-    fn readable<T>(&mut self, name: &Arc<str>, read: Result<T, DecodeError>) -> Option<T> {
-        read.map_err(|error| {
-            let (key, reason) = (name.to_string(), error.to_string());
-            self.halted = Some(Halt::StateUnreadable { key, reason });
-        })
-        .ok()
-    }
-
-    fn ask<P: Ports<S::Rules>>(&mut self, key: &Arc<str>, item: &str, below: i64, ports: &mut P) {
-        if self.sides.ask(below, item) {
-            self.counts.side_reads += 1;
-            let bucket = bucket_of(key.as_bytes(), self.binding.buckets);
-            ports.read(SideRead { below, bucket, key: key.clone(), item: item.into() });
-        }
-    }
-
-    /// Asks for side rows while the record still waits in the queue. The head must be loaded: a
-    /// read before that could miss an item that the head still holds.
-    pub(super) fn ask_ahead<P: Ports<S::Rules>>(
-        &mut self,
-        queued: &Queued<S::Input>,
-        ports: &mut P,
-    ) {
-        let Ok(input) = &queued.input else { return };
-        if S::scope(input) != Scope::Key {
-            return;
-        }
-        let Some(key) = queued.raw.key_text() else { return };
-        let rules = self.rules[&self.in_force.rules_version].clone();
-        let context = Context {
-            log_time: self.in_force.time,
-            rules: rules.as_ref(),
-            logic_version: self.in_force.logic_version,
-        };
-        let empty = S::Head::default();
-        let (head, done) = match self.heads.get(key) {
-            Some(entry) => (&entry.row.state, heads::contains(&entry.row, queued.raw.offset, None)),
-            None => (&empty, false),
-        };
-        if done {
-            return;
-        }
-        let named = S::items_named(&context, head, input);
-        if named.is_empty() {
-            return;
-        }
-        let (name, _) = self.heads.entry(key);
-        for item in named {
-            self.ask(&name, item.as_ref(), queued.raw.offset, ports);
-        }
-    }
-
-    /// Makes a decision part of the state and queues its outputs.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one decision, each used once")]
-    fn settle(
+    /// A key that a record names is always marked, or a repeat under a later clock could act.
+    fn settle_named(
         &mut self,
         name: &Arc<str>,
         raw: &RawRecord,
         source: Option<&OutputId>,
-        change: Option<S::Change>,
-        effects: Vec<Outgoing<S::Output>>,
-        rules: &Arc<S::Rules>,
+        step: Step<S>,
         id_key: Option<&str>,
     ) {
-        let offset = raw.offset;
-        let (_, entry) = self.heads.entry(name);
-        heads::note(&mut entry.row, offset, source);
         #[cfg(test)]
-        if sabotage::on(Bug::RandomStep) {
-            entry.row.seq += sabotage::worker() % 2;
-        }
-        if let Some(change) = change {
-            for (item, value) in S::apply(&mut entry.row.state, change) {
-                let mut bytes = Vec::new();
-                self.codec.encode_side(&value, &mut bytes);
-                self.sides.leave(name, item.as_ref(), offset, bytes);
-            }
-        }
-        let former = entry.deadline;
-        entry.deadline = deadline_of::<S>(&entry.row, rules);
-        let next = entry.deadline;
-        self.deadlines.update(name, former, next);
-        self.heads.mark_dirty(name);
-        for (index, effect) in effects.into_iter().enumerate() {
-            self.output(raw, id_key, index as i32, effect, Some(name));
-        }
-    }
-
-    /// Encodes one output and queues it. `id_key`: the key in the id, where it is not the record's
-    /// own. `name`: the key whose step made it; absent for a passed-on tick.
-    fn output(
-        &mut self,
-        raw: &RawRecord,
-        id_key: Option<&str>,
-        index: i32,
-        effect: Outgoing<S::Output>,
-        name: Option<&Arc<str>>,
-    ) {
-        #[cfg(test)]
-        let index = match id_key {
-            Some("") if sabotage::on(Bug::PassedOnUnderNewId) => sabotage::worker() as i32,
-            Some(key) if sabotage::on(Bug::TickIndexOverKeys) && !key.is_empty() => {
-                sabotage::next_index(raw.offset)
-            }
-            _ => index,
-        };
-        let topic = effect.topic;
-        assert!(S::OUTPUTS.contains(&topic), "{} may not publish to {topic:?}", S::NAME);
-        let mut value = Vec::with_capacity(OUTPUT_BYTES_USUAL);
-        self.codec.encode_output(&effect.body, &mut value);
-        let (destination, key, link) = match (&effect.key, name) {
-            (Some(other), _) => (Destination::ByKey, other.as_bytes().to_vec(), None),
-            (None, Some(name)) => {
-                let (_, entry) = self.heads.entry(name);
-                entry.row.seq += 1;
-                entry.row.chain = frame::chain(&entry.row.chain, &value);
-                let link = Some((entry.row.seq, entry.row.chain));
-                let destination = Destination::Partition(self.binding.partition);
-                (destination, name.as_bytes().to_vec(), link)
-            }
-            (None, None) => {
-                let destination = Destination::Partition(self.binding.partition);
-                (destination, PARTITION_KEY.as_bytes().to_vec(), None)
-            }
-        };
-        let id = OutputId { source: self.source(raw.offset), key: id_key.map(Box::from), index };
-        let headers = headers::headers(&Provenance {
-            id: &id,
-            stage: S::NAME,
-            ce_type: self.codec.ce_type(&effect.body),
-            ce_time: &self.log_time_text,
-            link,
-            cause: raw,
-        });
-        let topic = PublishTopic::Output(topic);
-        let (key, value) = (Some(key), Some(value));
-        self.queue_output(raw.offset, Publish { topic, destination, key, value, headers });
-    }
-
-    fn queue_output(&mut self, offset: i64, record: Publish) {
-        if self.outbox.is_empty() {
-            self.outbox_first = offset;
-        }
-        self.outbox.push(record);
-    }
-
-    // ------------------------------------------------------------ dead letters
-
-    /// A record that could not be decoded. Its key is diverted where it can be read and belongs
-    /// to this partition.
-    fn dead_letter_undecodable(&mut self, queued: &Queued<S::Input>, poison: Poison) -> Progress {
-        let raw = &queued.raw;
-        let Some(key) = self.codec.divertible_key(raw) else {
-            if !self.allow_letter(raw.offset) {
-                return Progress::Blocked;
-            }
-            self.fuse.count(raw.offset);
-            self.dead_letter(raw, poison);
-            return Progress::Applied;
-        };
-        let (name, entry) = self.heads.entry(key);
-        let source = raw.source();
-        if heads::contains(&entry.row, raw.offset, source.as_ref()) {
-            return self.count_again(raw.offset);
-        }
-        let rules = self.rules[&self.in_force.rules_version].clone();
-        if entry.row.diverted_through.is_some() && !raw.is_redriven() {
-            // What follows is never counted as a failure of its own, but a card number must not
-            // reach the dead letters either way.
-            let poison = if poison.code == PAN_IN_CLEAR { poison } else { DIVERTED };
-            return self.park(&name, raw, source, poison, None, &rules);
-        }
-        self.divert(&name, raw, source, poison, &rules)
-    }
-
-    /// A dead letter that the row already contains counts all the same: the fuse counts by
-    /// position, also after a restart.
-    fn count_again(&mut self, offset: i64) -> Progress {
-        if !self.allow_letter(offset) {
-            return Progress::Blocked;
-        }
-        self.fuse.count(offset);
-        self.counts.skipped += 1;
-        Progress::Applied
-    }
-
-    /// The record is poison: it goes to the dead letters and the key's later records will follow.
-    fn divert(
-        &mut self,
-        name: &Arc<str>,
-        raw: &RawRecord,
-        source: Option<OutputId>,
-        poison: Poison,
-        rules: &Arc<S::Rules>,
-    ) -> Progress {
-        if !self.allow_letter(raw.offset) {
-            return Progress::Blocked;
-        }
-        self.fuse.count(raw.offset);
-        self.mark_diverted(name, raw.offset);
-        self.heads.entry(name).1.row.poisoned_at = Some(raw.offset);
-        self.settle(name, raw, source.as_ref(), None, Vec::new(), rules, None);
-        self.dead_letter(raw, poison);
-        Progress::Applied
-    }
-
-    /// A record of a diverted key follows it, in order; whoever waits for an answer gets one.
-    fn park(
-        &mut self,
-        name: &Arc<str>,
-        raw: &RawRecord,
-        source: Option<OutputId>,
-        poison: Poison,
-        answer: Option<Outgoing<S::Output>>,
-        rules: &Arc<S::Rules>,
-    ) -> Progress {
-        self.mark_diverted(name, raw.offset);
-        self.settle(name, raw, source.as_ref(), None, Vec::new(), rules, None);
-        self.dead_letter(raw, poison);
-        if let Some(answer) = answer {
-            self.output(raw, None, 1, answer, Some(name));
-        }
-        Progress::Applied
-    }
-
-    fn mark_diverted(&mut self, name: &Arc<str>, offset: i64) {
-        #[cfg(test)]
-        if sabotage::on(Bug::RecordDivertedNotKey) {
+        if step.change.is_none()
+            && (sabotage::on(Bug::NamedKeyLeftUnmarked) && id_key.is_none()
+                || sabotage::on(Bug::OtherKeyLeftUnmarked) && id_key.is_some())
+        {
+            let pos = self.heads.entry(name).1.row.pos;
+            let seen = self.heads.entry(name).1.row.seen.clone();
+            self.settle(name, raw, source, step, (id_key, 0));
+            let (_, entry) = self.heads.entry(name);
+            (entry.row.pos, entry.row.seen) = (pos, seen);
             return;
         }
-        let (_, entry) = self.heads.entry(name);
-        entry.row.diverted_through = Some(offset);
+        self.settle(name, raw, source, step, (id_key, 0));
     }
 
-    fn end_diversion(&mut self, raw: &RawRecord, through_offset: u64) -> Progress {
-        let key = raw.key_text().unwrap_or_default();
-        let source = raw.source();
-        let rules = self.rules[&self.in_force.rules_version].clone();
-        let (name, entry) = self.heads.entry(key);
-        if heads::contains(&entry.row, raw.offset, source.as_ref()) {
-            return Progress::Applied;
-        }
-        if entry.row.diverted_through.is_some_and(|at| at <= through_offset as i64) {
-            entry.row.diverted_through = None;
-        }
-        self.settle(&name, raw, source.as_ref(), None, Vec::new(), &rules, None);
-        Progress::Applied
-    }
-
-    fn allow_letter(&mut self, offset: i64) -> bool {
-        if self.fuse.allows(offset) {
-            return true;
-        }
-        self.halted = Some(Halt::FuseBlown { offset });
-        self.searching_release = true;
-        false
-    }
-
-    /// Queues the record as it was for the dead letters; always the first output of its record.
-    fn dead_letter(&mut self, raw: &RawRecord, poison: Poison) {
-        self.letter_codes.push(poison.code);
-        match poison == DIVERTED {
-            true => self.counts.diverted += 1,
-            false => self.counts.dead_letters += 1,
-        }
-        let origin = dead_letter::Origin { raw, stage: S::NAME, input: S::INPUT, poison };
-        let letter = self.codec.dead_letter(&origin);
-        let letter = Publish {
-            topic: PublishTopic::DeadLetters,
-            destination: Destination::Partition(self.binding.partition),
-            key: letter.key,
-            value: letter.value,
-            headers: letter.headers,
-        };
-        self.queue_output(raw.offset, letter);
-    }
-
-    /// Has the release of the blown fuse been fetched already? If not, what is queued is dropped
-    /// (it will be fetched again) so that a stopped partition holds no memory.
-    fn release_in_queue(&mut self) -> bool {
-        let Some(Halt::FuseBlown { offset: blown_at }) = self.halted else { return false };
-        let through = |queued: &Queued<S::Input>| match queued.input.as_ref().map(S::scope) {
-            Ok(Scope::FuseRelease { through_offset }) => i64::try_from(through_offset).ok(),
-            _ => None,
-        };
-        let release = self.queue.iter().filter_map(through).max();
-        match release {
-            Some(through) if through >= blown_at => {
-                self.fuse.release(through);
-                self.halted = None;
-                self.searching_release = false;
-                true
-            }
-            _ => {
-                self.queue.clear();
-                false
-            }
-        }
-    }
-
-    /// While the fuse is blown, later records are only searched for its release; then the partition
-    /// fetches again from where it stopped.
-    pub(super) fn search_release<P: Ports<S::Rules>>(
+    /// What the record's own key makes of it; `None`: something must be answered first.
+    fn decide<P: Ports<S::Rules>>(
         &mut self,
-        offset: i64,
-        input: &Result<S::Input, DecodeError>,
+        raw: &RawRecord,
+        input: &S::Input,
+        source: Option<&OutputId>,
         ports: &mut P,
-    ) {
-        let Ok(input) = input else { return };
-        let Scope::FuseRelease { through_offset } = S::scope(input) else { return };
-        let Some(Halt::FuseBlown { offset: blown_at }) = self.halted else { return };
-        let through = i64::try_from(through_offset).unwrap_or(i64::MAX);
-        if through < blown_at || offset < blown_at {
-            return;
+    ) -> Option<(Arc<str>, Decided<S>)> {
+        let key = raw.key_text().unwrap_or_default();
+        let context = wrong_clock(self.context(&self.rules, raw.offset));
+        let (name, entry) = self.heads.entry(key);
+        let source = source.filter(|_| !raw.is_redriven());
+        if heads::contains(&entry.row, raw.offset, source) {
+            let poisoned = entry.row.poisoned_at == Some(raw.offset);
+            return Some((name, Decided::Seen { poisoned }));
         }
-        self.fuse.release(through);
-        self.halted = None;
-        self.searching_release = false;
-        self.queue.clear();
-        self.fetched = self.applied;
-        self.resume_at = Some(blown_at);
-        ports.seek(blown_at);
+        if entry.row.diverted_through.is_some() && !raw.is_redriven() {
+            let answer = S::diverted(&context, key, &entry.row.state, input);
+            return Some((name, Decided::Parked(answer)));
+        }
+        // Nothing is named by nearly every record, and then the head is not looked up again.
+        let stepped = match S::items_named(&context, &entry.row.state, input).is_empty() {
+            true => (None, S::step(&context, key, &entry.row.state, Cause::Record(input))),
+            false => {
+                let rules = self.rules.clone();
+                let context = wrong_clock(self.context(&rules, raw.offset));
+                let recalled = match self.recall(&name, input, &context, ports) {
+                    Recall::Awaited => return None,
+                    Recall::Nothing => None,
+                    Recall::Head(head) => Some(head),
+                };
+                let (_, entry) = self.heads.entry(key);
+                let head = recalled.as_ref().unwrap_or(&entry.row.state);
+                let step = S::step(&context, key, head, Cause::Record(input));
+                (recalled, step)
+            }
+        };
+        match stepped {
+            (recalled, Ok(step)) => Some((name, Decided::Step(recalled, step))),
+            (_, Err(Refused::Poison(poison))) => Some((name, Decided::Poison(poison))),
+            (_, Err(refused @ Refused::Halt { .. })) => {
+                self.disagree(raw.offset, key, refused);
+                None
+            }
+        }
+    }
+
+    /// What the other key makes of it; nothing where its row contains the record. It is stepped
+    /// whatever became of the own key: after a takeover that key's row may no longer tell. Errors:
+    /// the partition stands still.
+    fn decide_beside(
+        &mut self,
+        other: &str,
+        raw: &RawRecord,
+        input: &S::Input,
+        source: Option<&OutputId>,
+    ) -> Result<Option<(Arc<str>, Step<S>)>, Standstill> {
+        let context = wrong_clock(self.context(&self.rules, raw.offset));
+        let (name, entry) = self.heads.entry(other);
+        let is_seen = heads::contains(&entry.row, raw.offset, source);
+        #[cfg(test)]
+        let is_seen = is_seen && !sabotage::on(Bug::SkipDecidedByFirstKey);
+        if is_seen {
+            return Ok(None);
+        }
+        match S::step(&context, other, &entry.row.state, Cause::Record(input)) {
+            Ok(step) => Ok(Some((name, step))),
+            Err(refused) => {
+                self.disagree(raw.offset, other, refused);
+                Err(Standstill)
+            }
+        }
     }
 }
 
-/// Most outputs fit; larger ones grow.
-const OUTPUT_BYTES_USUAL: usize = 384;
+/// An invariant is broken: `halted` says which.
+struct Standstill;
 
-/// The one code under which a dead letter loses its value.
-const PAN_IN_CLEAR: &str = "pan_in_clear";
-
-/// What follows a diverted key is no failure of its own.
-const DIVERTED: Poison = Poison { code: "diverted" };
+/// The bug of a step that reads a clock of its own.
+fn wrong_clock<R>(context: Context<R>) -> Context<R> {
+    #[cfg(test)]
+    if sabotage::on(Bug::ClockReadInStep) {
+        let log_time = context.log_time.plus_ms(sabotage::worker());
+        return Context { log_time, ..context };
+    }
+    context
+}

@@ -3,6 +3,9 @@
 //! Owns the skip rule. Truth is per row: a record is skipped for a key iff the row already contains
 //! it, by position or by the source it came from. A mix of older and newer rows after a crash is
 //! therefore legal, and nothing else may decide a skip (not a bucket, not a partition).
+//!
+//! What changed since the last seal is kept as objects, everything else as the bytes it was
+//! checkpointed with: most keys of most partitions rest at any time.
 
 #[cfg(test)]
 use super::sabotage::{self, Bug};
@@ -22,30 +25,66 @@ pub struct Entry<H> {
     pub deadline: Option<LogTime>,
 }
 
-pub struct Heads<H> {
-    by_key: HashMap<Arc<str>, Entry<H>>,
-    dirty: Vec<Arc<str>>,
+/// A head that nothing has named since the last seal: its checkpoint's bytes, shared with the seal
+/// that writes them. They take a quarter of the room of the objects, and a takeover keeps them as
+/// they were read.
+struct Cold {
+    bytes: Arc<[u8]>,
+    pos: i64,
+    deadline: Option<LogTime>,
 }
 
-impl<H: Default> Default for Heads<H> {
-    fn default() -> Self {
-        Self { by_key: HashMap::new(), dirty: Vec::new() }
+enum Slot<H> {
+    Warm(Box<Entry<H>>),
+    Cold(Cold),
+}
+
+impl<H> Slot<H> {
+    fn pos(&self) -> i64 {
+        match self {
+            Slot::Warm(entry) => entry.row.pos,
+            Slot::Cold(cold) => cold.pos,
+        }
     }
 }
 
-impl<H: Default> Heads<H> {
-    /// Takes a row read at takeover. The same row may come twice; the later position wins.
-    pub fn load(&mut self, key: &str, row: Row<H>) {
-        #[cfg(test)]
-        let row =
-            if sabotage::on(Bug::SeenNotRestored) { Row { seen: Vec::new(), ..row } } else { row };
-        match self.by_key.get_mut(key) {
-            Some(entry) if entry.row.pos >= row.pos => {}
-            Some(entry) => entry.row = row,
-            None => {
-                self.by_key.insert(key.into(), Entry { row, dirty: false, deadline: None });
-            }
+/// Bytes to row. They were read once or written by this partition, so this cannot fail.
+pub type Thaw<H> = Box<dyn Fn(&[u8]) -> Row<H> + Send>;
+
+pub struct Heads<H> {
+    by_key: HashMap<Arc<str>, Slot<H>>,
+    dirty: Vec<Arc<str>>,
+    thaw: Thaw<H>,
+}
+
+impl<H: Clone + Default> Heads<H> {
+    pub fn new(thaw: Thaw<H>) -> Self {
+        Self { by_key: HashMap::new(), dirty: Vec::new(), thaw }
+    }
+
+    /// Takes a row read at takeover, `row` being what `bytes` say. The same row may come twice; the
+    /// later position wins. Returns the key's name where the row was taken.
+    pub fn load(
+        &mut self,
+        key: &str,
+        row: Row<H>,
+        bytes: Vec<u8>,
+        deadline: Option<LogTime>,
+    ) -> Option<Arc<str>> {
+        if self.by_key.get(key).is_some_and(|slot| slot.pos() >= row.pos) {
+            return None;
         }
+        let name: Arc<str> = self.by_key.get_key_value(key).map_or(key.into(), |it| it.0.clone());
+        #[cfg(test)]
+        if sabotage::on(Bug::SeenNotRestored) {
+            let row = Row { seen: Vec::new(), ..row };
+            let entry = Box::new(Entry { row, dirty: false, deadline });
+            self.by_key.insert(name.clone(), Slot::Warm(entry));
+            return Some(name);
+        }
+        let cold = Cold { bytes: bytes.into(), pos: row.pos, deadline };
+        self.by_key.insert(name.clone(), Slot::Cold(cold));
+        Some(name)
     }
 
     pub fn len(&self) -> usize {
@@ -56,8 +95,35 @@ impl<H: Default> Heads<H> {
         self.by_key.is_empty()
     }
 
-    pub fn get(&self, key: &str) -> Option<&Entry<H>> {
-        self.by_key.get(key)
+    /// The key's entry where there is one.
+    pub fn get(&mut self, key: &str) -> Option<&mut Entry<H>> {
+        let slot = self.by_key.get_mut(key)?;
+        Some(warm(slot, &self.thaw))
+    }
+
+    pub fn deadline(&self, key: &str) -> Option<LogTime> {
+        match self.by_key.get(key)? {
+            Slot::Warm(entry) => entry.deadline,
+            Slot::Cold(cold) => cold.deadline,
+        }
+    }
+
+    /// A copy of the key's row.
+    pub fn row(&self, key: &str) -> Option<Row<H>> {
+        self.by_key.get(key).map(|slot| match slot {
+            Slot::Warm(entry) => entry.row.clone(),
+            Slot::Cold(cold) => (self.thaw)(&cold.bytes),
+        })
+    }
+
+    /// In no particular order: only for work whose result does not depend on it.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.by_key.keys()
+    }
+
+    /// A key whose row stands at `pos` or later, if there is one.
+    pub fn ahead_of(&self, pos: i64) -> Option<(&Arc<str>, i64)> {
+        self.by_key.iter().map(|(key, slot)| (key, slot.pos())).find(|(_, at)| *at >= pos)
     }
 
     /// The shared name of a key and its entry, made where there is none.
@@ -66,21 +132,23 @@ impl<H: Default> Heads<H> {
             Some((name, _)) => name.clone(),
             None => Arc::from(key),
         };
-        let entry = self.by_key.entry(name.clone()).or_insert_with(|| Entry {
-            row: Row::default(),
-            dirty: false,
-            deadline: None,
+        let slot = self.by_key.entry(name.clone()).or_insert_with(|| {
+            Slot::Warm(Box::new(Entry { row: Row::default(), dirty: false, deadline: None }))
         });
-        (name, entry)
+        (name, warm(slot, &self.thaw))
     }
 
-    /// In no particular order: only for work whose result does not depend on it.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Entry<H>)> {
-        self.by_key.iter_mut()
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Entry<H>)> {
-        self.by_key.iter()
+    /// Works the deadline of every key out anew, warming none of them.
+    pub fn each_deadline(
+        &mut self,
+        mut deadline_of: impl FnMut(&Arc<str>, &Row<H>) -> Option<LogTime>,
+    ) {
+        for (key, slot) in &mut self.by_key {
+            match slot {
+                Slot::Warm(entry) => entry.deadline = deadline_of(key, &entry.row),
+                Slot::Cold(cold) => cold.deadline = deadline_of(key, &(self.thaw)(&cold.bytes)),
+            }
+        }
     }
 
     /// Notes that the key changed; once per seal.
@@ -89,7 +157,8 @@ impl<H: Default> Heads<H> {
         if sabotage::on(Bug::DirtyHeadEvicted) && self.dirty.len() > 1 {
             self.by_key.remove(&self.dirty.swap_remove(0));
         }
-        if let Some(entry) = self.by_key.get_mut(name)
+        // What was changed is warm.
+        if let Some(Slot::Warm(entry)) = self.by_key.get_mut(name)
             && !entry.dirty
         {
             entry.dirty = true;
@@ -97,16 +166,25 @@ impl<H: Default> Heads<H> {
         }
     }
 
-    /// The keys changed since the last call, in key order; they count as clean from here on.
+    /// The keys changed since the last call, in key order. They count as clean once frozen.
     pub fn take_dirty(&mut self) -> Vec<Arc<str>> {
         let mut keys = std::mem::take(&mut self.dirty);
         keys.sort_unstable();
-        for key in &keys {
-            if let Some(entry) = self.by_key.get_mut(key) {
-                entry.dirty = false;
-            }
-        }
         keys
+    }
+
+    /// From here on the key is kept as the bytes that `encode` makes of its row, which must be all
+    /// of it; returns its position and them.
+    pub fn freeze(
+        &mut self,
+        key: &str,
+        encode: impl FnOnce(&Row<H>) -> Arc<[u8]>,
+    ) -> Option<(i64, Arc<[u8]>)> {
+        let slot = self.by_key.get_mut(key)?;
+        let Slot::Warm(entry) = slot else { return None };
+        let (bytes, pos, deadline) = (encode(&entry.row), entry.row.pos, entry.deadline);
+        *slot = Slot::Cold(Cold { bytes: bytes.clone(), pos, deadline });
+        Some((pos, bytes))
     }
 
     pub fn dirty_len(&self) -> usize {
@@ -116,27 +194,42 @@ impl<H: Default> Heads<H> {
     /// Bugs that confuse the rows of a takeover with each other.
     #[cfg(test)]
     pub fn confuse(&mut self, bucket_of: impl Fn(&str) -> u32) {
-        let rows = || self.by_key.iter().map(|(key, entry)| (bucket_of(key), &entry.row));
+        let rows: Vec<(Arc<str>, Row<H>)> =
+            self.by_key.keys().filter_map(|key| Some((key.clone(), self.row(key)?))).collect();
         if sabotage::on(Bug::PositionPerBucket) {
-            let newest: Vec<(u32, i64)> = rows().map(|(bucket, row)| (bucket, row.pos)).collect();
-            for (key, entry) in &mut self.by_key {
+            let newest: Vec<(u32, i64)> =
+                rows.iter().map(|(key, row)| (bucket_of(key), row.pos)).collect();
+            for (key, slot) in &mut self.by_key {
+                let entry = warm(slot, &self.thaw);
                 let of_bucket = newest.iter().filter(|(bucket, _)| *bucket == bucket_of(key));
                 entry.row.pos = of_bucket.map(|(_, pos)| *pos).max().unwrap_or(-1);
             }
         } else if sabotage::on(Bug::SeenMaximumOverRows) {
             let mut newest: Vec<Seen> = Vec::new();
-            for seen in rows().flat_map(|(_, row)| &row.seen) {
+            for seen in rows.into_iter().flat_map(|(_, row)| row.seen) {
                 match newest.iter_mut().find(|known| known.partition == seen.partition) {
-                    Some(known) if place(known) < place(seen) => *known = seen.clone(),
+                    Some(known) if place(known) < place(&seen) => *known = seen,
                     Some(_) => {}
-                    None => newest.push(seen.clone()),
+                    None => newest.push(seen),
                 }
             }
             newest.sort_by_key(|seen| seen.partition);
-            for entry in self.by_key.values_mut() {
-                entry.row.seen = newest.clone();
+            for slot in self.by_key.values_mut() {
+                warm(slot, &self.thaw).row.seen = newest.clone();
             }
         }
+    }
+}
+
+/// The entry of a slot, made of its bytes where it is cold.
+fn warm<'s, H>(slot: &'s mut Slot<H>, thaw: &Thaw<H>) -> &'s mut Entry<H> {
+    if let Slot::Cold(cold) = slot {
+        let entry = Entry { row: thaw(&cold.bytes), dirty: false, deadline: cold.deadline };
+        *slot = Slot::Warm(Box::new(entry));
+    }
+    match slot {
+        Slot::Warm(entry) => entry,
+        Slot::Cold(_) => unreachable!("it was warmed a line above"),
     }
 }
 

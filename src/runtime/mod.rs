@@ -11,13 +11,18 @@ pub mod context;
 pub mod due;
 pub mod failure;
 pub mod fuse;
+pub mod halt;
 pub mod heads;
 pub mod health;
+mod letters;
+mod outputs;
 pub mod partition;
 pub mod ports;
+mod recall;
 #[cfg(test)]
 pub mod sabotage;
 pub mod seal;
 pub mod settings;
 pub mod sides;
 pub mod telemetry;
+mod view;

@@ -14,19 +14,20 @@ use super::{
     due::Deadlines,
     fuse::{Fuse, FuseSettings},
     heads::Heads,
-    ports::{Arrival, Ports, Publish},
+    outputs::Outbox,
+    ports::{Arrival, Ports},
     seal::OpenSeal,
     sides::Sides,
 };
-use crate::codec::{
-    DecodeError, StageCodec, avro::Schema, frame::SourcePos, headers::ce_time, raw::RawRecord,
-};
+use crate::codec::{DecodeError, StageCodec, headers::ce_time, raw::RawRecord};
 use crate::domain::time::LogTime;
-use crate::stages::Stage;
+use crate::stages::{Context, Scope, Stage};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
+
+pub use super::halt::Halt;
 
 /// What a partition is bound to for its whole life.
 #[derive(Clone, Copy, Debug)]
@@ -62,41 +63,19 @@ impl Default for Limits {
     }
 }
 
-/// Why a partition does not go on. None of these loses anything: the record stays where it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Halt {
-    /// The record was written with a schema this build does not know: we are older than its writer.
-    SchemaUnknown { offset: i64, schema: Schema },
-    /// A tick activates logic this build does not have.
-    LogicUnknown { offset: i64, version: i32 },
-    /// Too many dead letters; waits for an operator's release.
-    FuseBlown { offset: i64 },
-    /// The committed offset does not stand at a tick (pipeline.md section 6).
-    StartIsNoTick { offset: i64 },
-    /// A row of the store cannot be read.
-    StateUnreadable { key: String, reason: String },
-    /// A stored position lies at or above the end of the log.
-    StateAhead { key: String, pos: i64 },
-}
-
-impl Halt {
-    /// Stable code for logs, metrics and runbooks.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Halt::SchemaUnknown { .. } => "schema_unknown",
-            Halt::LogicUnknown { .. } => "logic_unknown",
-            Halt::FuseBlown { .. } => "fuse_blown",
-            Halt::StartIsNoTick { .. } => "no_start_point",
-            Halt::StateUnreadable { .. } => "state_unreadable",
-            Halt::StateAhead { .. } => "offset_outside_log",
-        }
-    }
-}
-
 /// A fetched record, decoded as far as it can be.
 pub(super) struct Queued<I> {
     pub raw: RawRecord,
+    /// Nobody where the record could not be decoded.
+    pub scope: Scope,
     pub input: Result<I, DecodeError>,
+}
+
+impl<I> Queued<I> {
+    fn new<S: Stage<Input = I>>(raw: RawRecord, input: Result<I, DecodeError>) -> Self {
+        let scope = input.as_ref().map_or(Scope::Nothing, S::scope);
+        Self { raw, scope, input }
+    }
 }
 
 /// Counts since the partition was taken over; the shell turns them into metrics.
@@ -115,11 +94,13 @@ pub struct Counts {
 pub struct Partition<S: Stage, C: StageCodec<S>> {
     pub(super) binding: Binding,
     pub(super) limits: Limits,
-    pub(super) codec: C,
+    pub(super) codec: Arc<C>,
     pub(super) heads: Heads<S::Head>,
     pub(super) deadlines: Deadlines,
     pub(super) in_force: InForce,
-    pub(super) rules: BTreeMap<i32, Arc<S::Rules>>,
+    /// Of the version in force.
+    pub(super) rules: Arc<S::Rules>,
+    pub(super) known_rules: BTreeMap<i32, Arc<S::Rules>>,
     pub(super) rules_asked: Option<i32>,
     pub(super) loaded: bool,
     pub(super) draining: bool,
@@ -148,8 +129,7 @@ pub struct Partition<S: Stage, C: StageCodec<S>> {
     pub(super) halted: Option<Halt>,
     /// While the fuse is blown the queue is searched for its release and dropped.
     pub(super) searching_release: bool,
-    pub(super) outbox: Vec<Publish>,
-    pub(super) outbox_first: i64,
+    pub(super) outbox: Outbox,
     pub(super) counts: Counts,
     pub(super) scratch: Vec<u8>,
     /// `ce_time` of the log time, written once per tick.
@@ -160,13 +140,19 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
     /// `first_rules`: the rules in force before any tick (version 1).
     pub fn new(binding: Binding, limits: Limits, codec: C, first_rules: Arc<S::Rules>) -> Self {
         let in_force = InForce::at_the_beginning(S::LOGIC_VERSIONS[0]);
+        let codec = Arc::new(codec);
+        let thaw = codec.clone();
+        let heads = Heads::new(Box::new(move |bytes| {
+            thaw.decode_row(bytes).expect("these bytes were read or written here before")
+        }));
         Self {
             limits,
             codec,
-            heads: Heads::default(),
+            heads,
             deadlines: Deadlines::default(),
             in_force,
-            rules: BTreeMap::from([(in_force.rules_version, first_rules)]),
+            rules: first_rules.clone(),
+            known_rules: BTreeMap::from([(in_force.rules_version, first_rules)]),
             rules_asked: None,
             loaded: false,
             draining: false,
@@ -189,8 +175,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             fuse: Fuse::new(limits.fuse),
             halted: None,
             searching_release: false,
-            outbox: Vec::new(),
-            outbox_first: 0,
+            outbox: Outbox::default(),
             counts: Counts::default(),
             scratch: Vec::new(),
             log_time_text: ce_time(LogTime::ZERO),
@@ -208,14 +193,14 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
                 self.heads.confuse(|key| {
                     crate::codec::partitioner::bucket_of(key.as_bytes(), self.binding.buckets)
                 });
-                self.index_deadlines();
+                self.raise_standing_keys();
             }
             Arrival::Fetched(records) => self.enqueue(records, ports),
             Arrival::Acknowledged { ticket } => self.acks.acknowledge(ticket),
             Arrival::Written { seal, index } => self.written(seal, index),
             Arrival::SideRow { below, item, version } => self.sides.answer(below, item, version),
             Arrival::Rules { version, rules } => {
-                self.rules.insert(version, rules);
+                self.known_rules.insert(version, rules);
                 if self.rules_asked == Some(version) {
                     self.rules_asked = None;
                 }
@@ -242,7 +227,13 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
     fn load(&mut self, rows: Vec<(Box<str>, Vec<u8>)>) {
         for (key, bytes) in rows {
             match self.codec.decode_row(&bytes) {
-                Ok(row) => self.heads.load(&key, row),
+                Ok(row) => {
+                    let deadline = deadline_of::<S>(&key, &row, &self.rules);
+                    let former = self.heads.deadline(&key);
+                    if let Some(name) = self.heads.load(&key, row, bytes, deadline) {
+                        self.deadlines.update(&name, former, deadline);
+                    }
+                }
                 Err(error) => {
                     self.halted =
                         Some(Halt::StateUnreadable { key: key.into(), reason: error.to_string() });
@@ -253,19 +244,42 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
 
     /// A row at or above the end of the log belongs to a log that lost its tail, or to another one.
     fn refuse_rows_ahead(&mut self, log_end: i64) {
-        let ahead = self.heads.iter().find(|(_, entry)| entry.row.pos >= log_end);
-        if let Some((key, entry)) = ahead {
-            self.halted = Some(Halt::StateAhead { key: key.to_string(), pos: entry.row.pos });
+        if let Some((key, pos)) = self.heads.ahead_of(log_end) {
+            self.halted = Some(Halt::StateAhead { key: key.to_string(), pos });
         }
     }
 
-    /// Builds the index of deadlines from the heads: at takeover, and when other rules apply.
+    /// Makes the heads of the standing keys; they are clean, because they say nothing yet.
+    fn raise_standing_keys(&mut self) {
+        for key in S::standing_keys(&self.rules) {
+            let (name, entry) = self.heads.entry(&key);
+            let former = entry.deadline;
+            entry.deadline = deadline_of::<S>(&key, &entry.row, &self.rules);
+            self.deadlines.update(&name, former, entry.deadline);
+        }
+    }
+
+    /// Builds the index of deadlines anew, because other rules apply.
     pub(super) fn index_deadlines(&mut self) {
+        self.raise_standing_keys();
         self.deadlines.clear();
-        let rules = self.rules[&self.in_force.rules_version].clone();
-        for (key, entry) in self.heads.iter_mut() {
-            entry.deadline = deadline_of::<S>(&entry.row, &rules);
-            self.deadlines.update(key, None, entry.deadline);
+        let (deadlines, rules) = (&mut self.deadlines, &self.rules);
+        self.heads.each_deadline(|key, row| {
+            let deadline = deadline_of::<S>(key, row, rules);
+            deadlines.update(key, None, deadline);
+            deadline
+        });
+    }
+
+    /// What holds at the record at `offset`. `rules`: those in force.
+    pub(super) fn context<'r>(&self, rules: &'r S::Rules, offset: i64) -> Context<'r, S::Rules> {
+        Context {
+            log_time: self.in_force.time,
+            rules,
+            logic_version: self.in_force.logic_version,
+            partition: self.binding.partition,
+            partitions: self.binding.partitions,
+            offset,
         }
     }
 
@@ -274,7 +288,8 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         if let Some(Halt::SchemaUnknown { .. }) = self.halted
             && let Some(front) = self.queue.front_mut()
         {
-            front.input = self.codec.decode(&front.raw);
+            let input = self.codec.decode(&front.raw);
+            *front = Queued::new::<S>(front.raw.clone(), input);
             self.halted = None;
         }
     }
@@ -299,11 +314,11 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             self.resume_at = None;
             self.fetched = raw.offset;
             let input = self.codec.decode(&raw);
+            let queued = Queued::new::<S>(raw, input);
             if self.searching_release {
-                self.search_release(raw.offset, &input, ports);
+                self.search_release(&queued, ports);
                 continue;
             }
-            let queued = Queued { raw, input };
             let may_ask = self.loaded;
             #[cfg(test)]
             let may_ask = may_ask || sabotage::on(Bug::ReadBeforeHeadLoaded);
@@ -314,102 +329,25 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         }
     }
 
-    pub fn binding(&self) -> &Binding {
-        &self.binding
-    }
-
-    pub fn source(&self, offset: i64) -> SourcePos {
-        SourcePos {
-            incarnation: self.binding.incarnation,
-            partition: self.binding.partition,
-            offset,
+    /// Without ticks a takeover may start anywhere: everything that is durable is committed, but
+    /// no dead letter that the fuse still counts is passed.
+    pub(super) fn commit_durable<P: Ports<S::Rules>>(&mut self, ports: &mut P) {
+        let durable = self.durable;
+        #[cfg(test)]
+        let durable = if sabotage::on(Bug::CommitBeyondDurable) { self.applied } else { durable };
+        let next = self.fuse.held_at().map_or(durable + 1, |held| held.min(durable + 1));
+        if next > self.committed {
+            self.committed = next;
+            ports.commit(next);
         }
-    }
-
-    pub fn in_force(&self) -> InForce {
-        self.in_force
-    }
-
-    pub fn counts(&self) -> Counts {
-        self.counts
-    }
-
-    pub fn halted(&self) -> Option<&Halt> {
-        self.halted.as_ref()
-    }
-
-    pub fn is_loaded(&self) -> bool {
-        self.loaded
-    }
-
-    /// Offset of the last record applied or skipped.
-    pub fn applied(&self) -> i64 {
-        self.applied
-    }
-
-    pub fn durable(&self) -> i64 {
-        self.durable
-    }
-
-    pub fn committed(&self) -> i64 {
-        self.committed
-    }
-
-    /// Records taken in and not yet applied.
-    pub fn waiting(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Codes of the dead letters since the last call, one each.
-    pub fn take_letter_codes(&mut self) -> Vec<&'static str> {
-        std::mem::take(&mut self.letter_codes)
-    }
-
-    /// Broker's time of the last record that is durable.
-    pub fn durable_broker_ms(&self) -> Option<i64> {
-        self.durable_broker_ms
-    }
-
-    /// Broker's time of the last record applied, and of the oldest one that waits.
-    pub fn applied_broker_ms(&self) -> Option<i64> {
-        self.applied_broker_ms
-    }
-
-    pub fn oldest_pending_broker_ms(&self) -> Option<i64> {
-        self.queue.front().map(|queued| queued.raw.timestamp_ms)
-    }
-
-    pub fn heads(&self) -> &Heads<S::Head> {
-        &self.heads
-    }
-
-    pub fn records_in_flight(&self) -> usize {
-        self.acks.records_in_flight()
-    }
-
-    /// A seal is open.
-    pub fn is_sealing(&self) -> bool {
-        self.seal.is_some()
-    }
-
-    /// Something outside is still to answer: the partition waits, it is not stuck.
-    pub fn awaits_outside(&self) -> bool {
-        !self.loaded
-            || self.seal.is_some()
-            || self.acks.records_in_flight() > 0
-            || self.rules_asked.is_some()
-    }
-
-    /// Nothing is left to write: safe to leave the group.
-    pub fn is_drained(&self) -> bool {
-        self.draining && self.seal.is_none() && self.durable >= self.applied
     }
 }
 
 /// When a tick must step the key; never while it is diverted.
 pub(super) fn deadline_of<S: Stage>(
+    key: &str,
     row: &crate::codec::snapshot::Row<S::Head>,
     rules: &S::Rules,
 ) -> Option<LogTime> {
-    if row.diverted_through.is_some() { None } else { S::deadline(&row.state, rules) }
+    if row.diverted_through.is_some() { None } else { S::deadline(key, &row.state, rules) }
 }

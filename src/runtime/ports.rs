@@ -42,7 +42,8 @@ pub struct RowWrite {
     /// Absent: the head of the key. Present: a side row of it.
     pub item: Option<Box<str>>,
     pub pos: i64,
-    pub bytes: Vec<u8>,
+    /// Shared with the head that rests.
+    pub bytes: Arc<[u8]>,
 }
 
 /// Rows of one bucket, written as one single-partition batch. Repeated unchanged until acked.

@@ -50,6 +50,7 @@ bugs! {
     CommitAnywhere,
     CommitAtStaleTick,
     CommitBehindTick,
+    CommitBeyondDurable,
     OlderVersionMovesClock,
     StepSeesFormerClock,
     // Passed-on ticks.
@@ -67,6 +68,9 @@ bugs! {
     RecalledWhileAwaited,
     // Keys and dead letters.
     NamedKeyLeftUnmarked,
+    OtherKeyLeftUnmarked,
+    SkipDecidedByFirstKey,
+    IndexOverKeys,
     DeadLetterFailureIgnored,
     RecordDivertedNotKey,
     ResetToLatest,

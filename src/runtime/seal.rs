@@ -48,15 +48,13 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         let sides = self.sides.take_unsealed();
         let mut heads = Vec::with_capacity(self.heads.dirty_len());
         for key in self.heads.take_dirty() {
-            if let Some(entry) = self.heads.get(&key) {
+            let encoded = self.heads.freeze(&key, |row| {
                 self.scratch.clear();
-                self.codec.encode_row(&entry.row, &mut self.scratch);
-                heads.push(RowWrite {
-                    pos: entry.row.pos,
-                    bytes: self.scratch.clone(),
-                    item: None,
-                    key,
-                });
+                self.codec.encode_row(row, &mut self.scratch);
+                Arc::from(self.scratch.as_slice())
+            });
+            if let Some((pos, bytes)) = encoded {
+                heads.push(RowWrite { pos, bytes, item: None, key });
             }
         }
         self.counts.rows_sealed += (heads.len() + sides.len()) as u64;
@@ -147,6 +145,9 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
     /// Commits the highest fresh tick that is durable, so that a takeover begins by reading its
     /// context; never past a dead letter that the fuse still counts.
     fn commit<P: Ports<S::Rules>>(&mut self, ports: &mut P) {
+        if !S::TICKS {
+            return self.commit_durable(ports);
+        }
         let mut next = None;
         while let Some(tick) = self.fresh_ticks.front().copied() {
             if tick > self.durable + 1 || self.fuse.held_at().is_some_and(|held| tick > held) {
@@ -182,8 +183,9 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             for row in &mut Arc::make_mut(batch).rows {
                 let Some(entry) = self.heads.get(&row.key) else { continue };
                 row.pos = entry.row.pos;
-                row.bytes.clear();
-                self.codec.encode_row(&entry.row, &mut row.bytes);
+                let mut bytes = Vec::new();
+                self.codec.encode_row(&entry.row, &mut bytes);
+                row.bytes = bytes.into();
             }
         }
     }

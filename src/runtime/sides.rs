@@ -78,7 +78,12 @@ impl Sides {
             (key.clone(), item.into()),
             OwnVersion { pos, bytes: bytes.clone(), expendable_after: None },
         );
-        self.unsealed.push(RowWrite { key: key.clone(), item: Some(item.into()), pos, bytes });
+        self.unsealed.push(RowWrite {
+            key: key.clone(),
+            item: Some(item.into()),
+            pos,
+            bytes: bytes.into(),
+        });
     }
 
     /// Hands the new versions to a seal.

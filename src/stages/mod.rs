@@ -17,6 +17,7 @@
 )]
 
 pub mod authorisation;
+pub mod settlement;
 
 use crate::domain::{command::Tick, time::LogTime};
 
@@ -24,20 +25,38 @@ use crate::domain::{command::Tick, time::LogTime};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Topic(pub &'static str);
 
-/// What holds at a record: the latest fresh tick, whole. Before the first tick: time 0 and the
-/// first versions.
+/// What holds at a record: the latest fresh tick, whole, and where the record stands. Before the
+/// first tick, and for ever in a stage without ticks: time 0 and the first versions.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a, R> {
     pub log_time: LogTime,
     pub rules: &'a R,
     pub logic_version: i32,
+    /// Of the input topic.
+    pub partition: i32,
+    pub partitions: i32,
+    /// Of the record; of the tick where a deadline has come.
+    pub offset: i64,
+}
+
+impl<'a, R> Context<'a, R> {
+    /// Where nothing but the time and the rules matters: one partition, the first logic.
+    pub fn of(log_time: LogTime, rules: &'a R) -> Self {
+        Self { log_time, rules, logic_version: 1, partition: 0, partitions: 1, offset: 0 }
+    }
 }
 
 /// Whom a record concerns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The record's own key.
     Key,
+    /// The record's own key, then this other key of the same partition. Each decides for itself
+    /// whether it has seen the record. The other key cannot refuse it: it is stepped also where the
+    /// record goes to the dead letters because of its own key.
+    KeyAnd(Box<str>),
+    /// Nobody: the first record of a topic that has no ticks.
+    Nothing,
     /// The whole partition: the context, then every key whose deadline has come, in key order.
     Tick(Tick),
     /// The partition's fuse: dead letters up to and with this offset may pass.
@@ -77,6 +96,32 @@ pub struct Poison {
     pub code: &'static str,
 }
 
+/// Why a step gives no transition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The record contradicts itself. Only the record's own key may say so.
+    Poison(Poison),
+    /// The record is right by itself and does not fit what is known: an invariant is broken. The
+    /// partition stops before the record and says so; nothing is corrected in silence.
+    Halt { code: &'static str },
+}
+
+impl Refused {
+    /// Stable, and known to operators.
+    pub fn code(self) -> &'static str {
+        match self {
+            Refused::Poison(poison) => poison.code,
+            Refused::Halt { code } => code,
+        }
+    }
+}
+
+impl From<Poison> for Refused {
+    fn from(poison: Poison) -> Self {
+        Refused::Poison(poison)
+    }
+}
+
 pub trait Stage: Send + Sync + 'static {
     const NAME: &'static str;
     const INPUT: Topic;
@@ -84,6 +129,9 @@ pub trait Stage: Send + Sync + 'static {
     const OUTPUTS: &'static [Topic];
     /// Logic versions this build can decide with, ascending; the first is active before any tick.
     const LOGIC_VERSIONS: &'static [i32];
+    /// Ticks stand in the input. Without them a stage starts anywhere, commits all that is durable,
+    /// and its context never changes.
+    const TICKS: bool = true;
 
     type Input: Send;
     type Output: Send;
@@ -99,8 +147,8 @@ pub trait Stage: Send + Sync + 'static {
 
     fn scope(input: &Self::Input) -> Scope;
 
-    /// Items that the record names and the head does not have, though they may exist as side rows.
-    /// Empty for nearly every record: each costs a read.
+    /// Items of the record's own key that it names and the head does not have, though they may
+    /// exist as side rows. Empty for nearly every record: each costs a read.
     fn items_named(
         context: &Context<Self::Rules>,
         head: &Self::Head,
@@ -111,15 +159,21 @@ pub trait Stage: Send + Sync + 'static {
     fn recall(head: &mut Self::Head, id: Self::ItemId, item: Self::Item);
 
     /// When the key must be stepped by a tick at the latest; `None`: never.
-    fn deadline(head: &Self::Head, rules: &Self::Rules) -> Option<LogTime>;
+    fn deadline(key: &str, head: &Self::Head, rules: &Self::Rules) -> Option<LogTime>;
 
-    /// Decides. Total but for records that contradict themselves (`Poison`).
+    /// Keys that exist in every partition from the start, with a head that is the default until
+    /// something changes it. They have no row before that.
+    fn standing_keys(_rules: &Self::Rules) -> Vec<Box<str>> {
+        Vec::new()
+    }
+
+    /// Decides for one key. Total but for what `Refused` says; a due step is never poison.
     fn step(
         context: &Context<Self::Rules>,
         key: &str,
         head: &Self::Head,
         cause: Cause<Self::Input>,
-    ) -> Result<Transition<Self::Change, Self::Output>, Poison>;
+    ) -> Result<Transition<Self::Change, Self::Output>, Refused>;
 
     /// Applies a change; returns the items that leave the head with it.
     fn apply(head: &mut Self::Head, change: Self::Change) -> Vec<(Self::ItemId, Self::Item)>;

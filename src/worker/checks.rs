@@ -15,13 +15,10 @@ use crate::adapters::{
         topics::Topics,
     },
 };
-use crate::codec::{headers::HeaderList, raw::RawRecord, topics::TopicSpec};
+use crate::codec::{births::BIRTH, topics::TopicSpec};
 use crate::config::Config;
 use crate::runtime::settings::Profile;
 use std::time::Duration;
-
-/// Header of the first record of a stage's input partition: names this life of the topic.
-pub const BIRTH: &str = "tapline-birth";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -159,19 +156,21 @@ async fn check_incarnation(
     let births = tokio::task::spawn_blocking(move || births(&settings, &topic))
         .await
         .map_err(Unreachable::from_display)??;
-    for (partition, birth) in births {
-        if birth.as_deref().is_some_and(|id| id != known.birth_id) {
-            refuse(
-                "cluster_changed",
-                format!(
-                    "{}/{partition} was born as {}, its state belongs to {}: the topic was made \
-                     anew, or this is another cluster; use an empty keyspace or the right cluster",
-                    known.topic,
-                    birth.unwrap_or_default(),
-                    known.birth_id
-                ),
-            );
-        }
+    for (partition, first) in births {
+        let found = match first {
+            First::Gone => continue,
+            First::Birth(id) if id == known.birth_id => continue,
+            First::Birth(id) => format!("was born as {id}"),
+            First::Nothing | First::Other => "has no birth record".to_owned(),
+        };
+        refuse(
+            "cluster_changed",
+            format!(
+                "{}/{partition} {found}, its state belongs to {}: the topic was made anew, or this \
+                 is another cluster; use an empty keyspace or the right cluster",
+                known.topic, known.birth_id
+            ),
+        );
     }
     found.incarnation = Some(known);
     Ok(())
@@ -197,12 +196,24 @@ async fn check_rules(
     Ok(())
 }
 
-/// The birth id that the first record of each partition carries. `None`: the log no longer begins
-/// at 0, so it cannot be asked.
+/// What stands at the beginning of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum First {
+    /// The birth record of this life of the topic.
+    Birth(String),
+    /// The partition is empty.
+    Nothing,
+    /// A record that is no birth record: the topic was not made by `topics apply`.
+    Other,
+    /// The log no longer begins at 0, so it cannot be asked.
+    Gone,
+}
+
+/// The beginning of each partition.
 pub fn births(
     settings: &crate::adapters::kafka::settings::KafkaSettings,
     topic: &str,
-) -> Result<Vec<(i32, Option<String>)>, Unreachable> {
+) -> Result<Vec<(i32, First)>, Unreachable> {
     let reader = Reader::open(settings, "tapline.check").map_err(Unreachable::from_display)?;
     let spans = reader.spans(topic).map_err(Unreachable::from_display)?;
     let mut births = Vec::new();
@@ -215,21 +226,15 @@ pub fn births(
                 let Some((_, record)) = first else {
                     return Err(Unreachable(format!("no record from {topic}/{}", span.partition)));
                 };
-                Some(birth_of(&record))
+                match record.headers.text(BIRTH) {
+                    Some(id) => First::Birth(id.to_owned()),
+                    None => First::Other,
+                }
             }
-            Span { start: 0, .. } => Some(String::new()),
-            Span { .. } => None,
+            Span { start: 0, .. } => First::Nothing,
+            Span { .. } => First::Gone,
         };
         births.push((span.partition, birth));
     }
     Ok(births)
-}
-
-/// Empty where the record is no birth record.
-fn birth_of(record: &RawRecord) -> String {
-    birth_in(&record.headers).unwrap_or_default().to_owned()
-}
-
-pub fn birth_in(headers: &HeaderList) -> Option<&str> {
-    headers.text(BIRTH)
 }

@@ -9,6 +9,7 @@ mod crew;
 mod inbox;
 mod owned;
 mod ports;
+mod serving;
 pub mod stages;
 mod ticker;
 
@@ -74,7 +75,7 @@ pub fn run(config: &Config) -> i32 {
 
 async fn run_stages(config: &Config) -> i32 {
     let stop = Arc::new(AtomicBool::new(false));
-    let board = HealthBoard::new(&config.worker.stages);
+    let board = HealthBoard::new(&stages::names(config));
     let metrics = match http::install_metrics(config.telemetry.gauge_idle) {
         Ok(handle) => handle,
         Err(error) => {

@@ -230,6 +230,7 @@ fn reason_of(halt: &Halt) -> health::Halt {
     match halt {
         Halt::FuseBlown { .. } => health::Halt::FuseOpen,
         Halt::LogicUnknown { .. } => health::Halt::VersionUnknown,
+        Halt::Disagreement { .. } => health::Halt::Disagreement,
         Halt::SchemaUnknown { .. }
         | Halt::StartIsNoTick { .. }
         | Halt::StateUnreadable { .. }
@@ -262,6 +263,10 @@ fn sentence(halt: &Halt) -> String {
         Halt::StateAhead { key, pos } => format!(
             "the stored row of {key} stands at {pos}, beyond the end of the log: the log lost its \
              tail or is another one; restore the log, or start with empty tables from offset 0"
+        ),
+        Halt::Disagreement { offset, key, code } => format!(
+            "the record at {offset} does not fit the state of {key} ({code}): an invariant is broken; \
+             nothing of the record was done; keep log and tables as they are and look at both"
         ),
     }
 }

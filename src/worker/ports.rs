@@ -46,6 +46,18 @@ impl Edges {
     }
 }
 
+/// What the outputs of a stage are in the metric of times from end to end. Windows have no command
+/// at their beginning.
+fn published_as(stage: &str) -> Option<&'static str> {
+    match stage {
+        "authorisation" => Some("event"),
+        "posting" => Some("posting"),
+        "feed" => Some("feed"),
+        "push" => Some("push"),
+        _ => None,
+    }
+}
+
 /// How a rules document becomes a stage's rules.
 pub type ParseRules<R> = fn(&str) -> Result<R, String>;
 
@@ -97,8 +109,8 @@ impl<S: Stage> Ports<S::Rules> for LivePorts<S> {
             records.len(),
             Box::new(move |_| {
                 ack_seconds.record(telemetry::seconds_since(sent_ns));
-                if let Some(origin_ms) = origin_ms {
-                    telemetry::end_to_end("command", "event", origin_ms, telemetry::now_ms());
+                if let (Some(origin_ms), Some(to)) = (origin_ms, published_as(S::NAME)) {
+                    telemetry::end_to_end("command", to, origin_ms, telemetry::now_ms());
                 }
                 inbox.send(Arrival::Acknowledged { ticket });
             }),

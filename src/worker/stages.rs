@@ -1,56 +1,93 @@
-//! Which stages this build can run live, and how each is wired.
+//! Which stages this build can run live, and how they run side by side in one process.
+//!
+//! Owns the table of stages: a new one is one line in `built`. All start checks pass before any
+//! stage joins its group, so that a refusal leaves nothing half begun; where one stage ends with a
+//! failure the others stop as at a signal.
 
 use super::{
-    EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, Trouble, checks,
-    crew::{Crew, CrewSettings, Live},
-    ports::Edges,
+    EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, Trouble, checks, serving::Serving, ticker::EncodeTick,
     until_deadline,
 };
-use crate::adapters::{
-    cassandra::{session::Session, store::Store},
-    kafka::{intake::Intake, sender::Sender},
-};
+use crate::adapters::{cassandra::incarnations::Incarnation, cassandra::session::Session};
 use crate::codec::{
     StageCodec,
     authorisation::AuthorisationCodec,
-    avro::{Avro, RegistryIds},
+    avro::RegistryIds,
     limits::Sizes,
+    posting::PostingCodec,
     rules,
-    schemas::Subject,
-    topics::TOPICS,
+    topics::{TOPICS, TopicSpec},
+    windows::WindowsCodec,
 };
 use crate::config::Config;
-use crate::domain::{
-    command::{AccountCommand, Command, PARTITION_KEY, Tick},
-    rules::Rules,
+use crate::domain::rules::Rules;
+use crate::runtime::board::HealthBoard;
+use crate::stages::{
+    Stage,
+    authorisation::Authorisation,
+    settlement::{posting::Posting, windows::WindowsStage},
 };
-use crate::runtime::{
-    board::HealthBoard, fuse::FuseSettings, partition::Limits, settings::StopSchedule,
-    telemetry::StageMeters,
-};
-use crate::stages::{Stage, authorisation::Authorisation};
+use futures_util::future::BoxFuture;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
+use tokio::task::JoinSet;
 
-/// The stages that exist in this release.
-pub const BUILT: &[&str] = &[Authorisation::NAME];
+pub use crate::codec::births::tick_command as encode_tick;
 
-/// A tick as a record of the commands topic.
-pub fn encode_tick(tick: Tick) -> Vec<u8> {
-    let command = AccountCommand {
-        account_id: PARTITION_KEY.into(),
-        message_id: format!("tick-{}", tick.time.0).into(),
-        sent_at: tick.time,
-        body: Command::Tick(tick),
-    };
-    let mut value = Vec::with_capacity(64);
-    Avro::of(Subject::Commands).encode(&command, &mut value);
-    value
+/// Makes a stage's codec: partition count of its input, sizes, registry ids, topic prefix.
+pub type NewCodec<C> = fn(i32, Sizes, RegistryIds, &str) -> C;
+
+/// The stages that exist in this release, in the order of the pipeline.
+fn built() -> Vec<Built> {
+    vec![
+        Built::of::<Authorisation, _>(AuthorisationCodec::new, Some(encode_tick)),
+        Built::of::<Posting, _>(PostingCodec::new, None),
+        Built::of::<WindowsStage, _>(WindowsCodec::new, None),
+    ]
 }
 
-fn parse_rules(document: &str) -> Result<Rules, String> {
+type Serve = Box<dyn Fn(Arc<Serving>, Checked) -> BoxFuture<'static, i32> + Send + Sync>;
+
+/// A stage, with everything that is said about it by its type put behind one function.
+struct Built {
+    name: &'static str,
+    input: Option<&'static TopicSpec>,
+    serve: Serve,
+}
+
+/// What the start checks of a stage found.
+pub(super) struct Checked {
+    pub incarnation: Incarnation,
+    pub first_rules: Rules,
+}
+
+impl Built {
+    /// `encode_tick`: how the owner of a partition writes its ticks; absent where they are passed on
+    /// to it, or where there are none.
+    fn of<S: Stage<Rules = Rules>, C: StageCodec<S>>(
+        codec: NewCodec<C>,
+        encode_tick: Option<EncodeTick>,
+    ) -> Self {
+        Self {
+            name: S::NAME,
+            input: TOPICS.iter().find(|spec| spec.topic == S::INPUT),
+            serve: Box::new(move |serving, checked| {
+                Box::pin(async move { serving.serve::<S, C>(checked, codec, encode_tick).await })
+            }),
+        }
+    }
+}
+
+/// Of the configured stages those that exist in this release.
+pub(super) fn names(config: &Config) -> Vec<&'static str> {
+    let built = built();
+    let is_configured = |name: &&str| config.worker.stages.contains(name);
+    built.iter().map(|stage| stage.name).filter(is_configured).collect()
+}
+
+pub(super) fn parse_rules(document: &str) -> Result<Rules, String> {
     rules::parse(document).map_err(|error| error.to_string())
 }
 
@@ -61,10 +98,11 @@ pub(super) async fn serve(
     board: &Arc<HealthBoard>,
     stop: &Arc<AtomicBool>,
 ) -> i32 {
+    let names = names(config);
     let unbuilt: Vec<_> =
-        config.worker.stages.iter().filter(|stage| !BUILT.contains(stage)).collect();
-    if config.worker.stages.len() == unbuilt.len() {
-        tracing::error!(?unbuilt, built = ?BUILT, "none of these stages is in this release");
+        config.worker.stages.iter().filter(|stage| !names.contains(stage)).collect();
+    if names.is_empty() {
+        tracing::error!(?unbuilt, "none of these stages is in this release");
         return EXIT_REFUSED;
     }
     if !unbuilt.is_empty() {
@@ -77,15 +115,68 @@ pub(super) async fn serve(
             return EXIT_REFUSED;
         }
     };
-    let partitions = config.kafka.partitions as i32;
-    let (sizes, prefix) = (sizes(config), config.kafka.topic_prefix.clone());
-    let wire = move |first_rules: Rules| Live::<Authorisation, AuthorisationCodec> {
-        codec: Arc::new(move || AuthorisationCodec::new(partitions, sizes, ids.clone(), &prefix)),
-        first_rules: Arc::new(first_rules),
-        parse_rules,
-        encode_tick: Some(encode_tick),
+    let (board, stop) = (board.clone(), stop.clone());
+    let serving = Arc::new(Serving { config: config.clone(), session, board, stop, ids });
+    let mut ready = Vec::new();
+    for stage in built().into_iter().filter(|stage| names.contains(&stage.name)) {
+        match check(&serving, &stage).await {
+            Ok(checked) => ready.push((stage, checked)),
+            Err(code) => return code,
+        }
+    }
+    serving.board.checks_passed();
+    run_all(&serving, ready).await
+}
+
+/// Runs the stages until all have ended; the first failure's exit code, if there is one.
+async fn run_all(serving: &Arc<Serving>, ready: Vec<(Built, Checked)>) -> i32 {
+    let mut running = JoinSet::new();
+    for (stage, checked) in ready {
+        running.spawn((stage.serve)(serving.clone(), checked));
+    }
+    let mut code = EXIT_DONE;
+    while let Some(ended) = running.join_next().await {
+        let ended = ended.unwrap_or(EXIT_FAILED);
+        if ended != EXIT_DONE && code == EXIT_DONE {
+            code = ended;
+            serving.stop.store(true, Ordering::Release);
+        }
+    }
+    code
+}
+
+/// The start checks of one stage. Errors: exit code.
+async fn check(serving: &Serving, stage: &Built) -> Result<Checked, i32> {
+    let config = &serving.config;
+    let Some(input) = stage.input else {
+        tracing::error!(stage = stage.name, "the input topic is not declared");
+        return Err(EXIT_FAILED);
     };
-    serve_stage(config, session, board, stop, wire).await
+    let checked = until_deadline(config, &serving.stop, "the start checks", || async {
+        let found = checks::run(config, &serving.session, input).await;
+        found.map_err(|error| Trouble::Passing(error.0))
+    });
+    let found = checked.await?;
+    for refusal in &found.refusals {
+        tracing::error!(
+            stage = stage.name,
+            error_code = refusal.code,
+            "refused to start: {}",
+            refusal.sentence
+        );
+    }
+    let (Some(incarnation), Some(document), true) =
+        (found.incarnation, found.first_rules, found.refusals.is_empty())
+    else {
+        return Err(EXIT_REFUSED);
+    };
+    match parse_rules(&document) {
+        Ok(first_rules) => Ok(Checked { incarnation, first_rules }),
+        Err(reason) => {
+            tracing::error!(reason, "rules version 1 cannot be read");
+            Err(EXIT_REFUSED)
+        }
+    }
 }
 
 fn registry_ids(config: &Config) -> Result<RegistryIds, String> {
@@ -99,125 +190,19 @@ fn registry_ids(config: &Config) -> Result<RegistryIds, String> {
     }
 }
 
-async fn serve_stage<S: Stage<Rules = Rules>, C: StageCodec<S>>(
-    config: &Config,
-    session: Arc<Session>,
-    board: &Arc<HealthBoard>,
-    stop: &Arc<AtomicBool>,
-    wire: impl FnOnce(Rules) -> Live<S, C>,
-) -> i32 {
-    let Some(input) = TOPICS.iter().find(|spec| spec.topic == S::INPUT) else {
-        tracing::error!(stage = S::NAME, "the input topic is not declared");
-        return EXIT_FAILED;
-    };
-    let checked = until_deadline(config, stop, "the start checks", || async {
-        checks::run(config, &session, input).await.map_err(|error| Trouble::Passing(error.0))
-    });
-    let found = match checked.await {
-        Ok(found) => found,
-        Err(code) => return code,
-    };
-    for refusal in &found.refusals {
-        tracing::error!(error_code = refusal.code, "refused to start: {}", refusal.sentence);
-    }
-    let (Some(incarnation), Some(document)) = (found.incarnation, found.first_rules) else {
-        return EXIT_REFUSED;
-    };
-    if !found.refusals.is_empty() {
-        return EXIT_REFUSED;
-    }
-    let first_rules = match parse_rules(&document) {
-        Ok(rules) => rules,
-        Err(reason) => {
-            tracing::error!(reason, "rules version 1 cannot be read");
-            return EXIT_REFUSED;
-        }
-    };
-    board.checks_passed();
-    let edges = match open_edges::<S>(config, session).await {
-        Ok(edges) => Arc::new(edges),
-        Err(reason) => {
-            tracing::error!(reason, "cannot open the clients");
-            return EXIT_FAILED;
-        }
-    };
-    let settings = CrewSettings {
-        incarnation: incarnation.number,
-        partitions: incarnation.partitions,
-        runtime: config.runtime.clone(),
-        limits: limits(config),
-        topic: edges.topic(S::INPUT),
-    };
-    let crew = Crew::new(edges.clone(), wire(first_rules), settings, board.clone());
-    let stopped = stop.clone();
-    let consumed = tokio::task::spawn_blocking(move || consume(crew, &edges, &stopped)).await;
-    if consumed.is_err() {
-        tracing::error!("the consumer ended in a panic");
-        return EXIT_FAILED;
-    }
-    EXIT_DONE
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::settings::STAGES;
 
-/// The consumer's thread, from joining the group to leaving it.
-fn consume<S: Stage, C: StageCodec<S>>(
-    mut crew: Crew<S, C>,
-    edges: &Arc<Edges>,
-    stop: &AtomicBool,
-) {
-    edges.intake.run(&mut crew, stop);
-    debug_assert!(stop.load(Ordering::Acquire));
-    let schedule = StopSchedule::DEFAULT;
-    let committed = crew.drain(schedule.state_checkpointed);
-    for (partition, offset) in &committed {
-        edges.intake.commit_and_wait(*partition, *offset);
-    }
-    tracing::info!(stage = S::NAME, drained = committed.len(), "stopped; leaving the group");
-    edges.sender.stopping();
-    edges.intake.clone().leave();
-}
-
-async fn open_edges<S: Stage>(config: &Config, session: Arc<Session>) -> Result<Edges, String> {
-    let stage = S::NAME;
-    let store = Store::open(session.clone(), &config.cassandra, stage)
-        .await
-        .map_err(|error| error.to_string())?;
-    let sender = Sender::open(&config.kafka, stage).map_err(|error| error.to_string())?;
-    let topic = config.kafka.topic(S::INPUT.0);
-    let intake = Intake::open(&config.kafka, stage, &topic).map_err(|error| error.to_string())?;
-    Ok(Edges {
-        stage,
-        sender,
-        intake,
-        store,
-        session,
-        keyspace: config.cassandra.keyspace.clone(),
-        topic_prefix: config.kafka.topic_prefix.clone(),
-        tokio: tokio::runtime::Handle::current(),
-        meters: StageMeters::new(stage),
-    })
-}
-
-fn sizes(config: &Config) -> Sizes {
-    let limits = &config.limits;
-    Sizes {
-        key_bytes_max: limits.key_bytes_max,
-        value_bytes_max: limits.value_bytes_max,
-        headers_max: limits.headers_max,
-        headers_bytes_max: limits.headers_bytes_max,
-        string_bytes_max: limits.string_bytes_max,
-        list_entries_max: limits.list_entries_max,
-    }
-}
-
-fn limits(config: &Config) -> Limits {
-    Limits {
-        inflight_records_max: config.runtime.inflight_records_max,
-        unsealed_records_max: i64::try_from(config.runtime.uncommitted_records_max)
-            .unwrap_or(i64::MAX),
-        batch_bytes_max: config.runtime.batch_bytes_max,
-        fuse: FuseSettings {
-            letters_max: config.fuse.max as usize,
-            window_records: i64::from(config.fuse.window),
-        },
+    /// Goal: the table of topics and the stages say the same. Method: each stage has its input there,
+    /// under its name, and stands in the order of the pipeline.
+    #[test]
+    fn stages_have_their_topics() {
+        let places = built().into_iter().map(|stage| {
+            assert_eq!(stage.input.and_then(|spec| spec.input_of), Some(stage.name));
+            STAGES.iter().position(|name| *name == stage.name).expect("a stage of the pipeline")
+        });
+        assert!(places.collect::<Vec<_>>().is_sorted());
     }
 }

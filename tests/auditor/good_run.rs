@@ -228,12 +228,12 @@ impl World {
                 self.publish(raw, Some(""), 0, passed_on, None);
                 self.due(raw);
             }
-            Scope::Tick(_) | Scope::FuseRelease { .. } => {}
+            Scope::Tick(_) | Scope::FuseRelease { .. } | Scope::Nothing => {}
             Scope::EndDiversion { .. } => {
                 self.row(&key).diverted_through = None;
                 self.keep(&key, raw, Vec::new());
             }
-            Scope::Key => self.step(&key, raw, &input),
+            Scope::Key | Scope::KeyAnd(_) => self.step(&key, raw, &input),
         }
     }
 
@@ -292,7 +292,7 @@ impl World {
         let step = Authorisation::step(&context, key, &before, Cause::Record(input));
         let transition = match step {
             Ok(transition) => transition,
-            Err(poison) => return self.refuse(key, raw, poison.code),
+            Err(poison) => return self.refuse(key, raw, poison.code()),
         };
         if let Some(id) = source {
             let row = self.row(key);
@@ -323,7 +323,7 @@ impl World {
         keys.retain(|key| partition_of(key.as_bytes(), PARTITIONS) == raw.partition);
         for key in keys {
             let state = self.row(&key).state.clone();
-            if Authorisation::deadline(&state, &rules).is_none_or(|end| end > tick.time) {
+            if Authorisation::deadline(&key, &state, &rules).is_none_or(|end| end > tick.time) {
                 continue;
             }
             let step = Authorisation::step(&context, &key, &state, Cause::Due);
@@ -417,7 +417,7 @@ impl World {
 }
 
 fn context(rules: &Rules, tick: Tick) -> Context<'_, Rules> {
-    Context { log_time: tick.time, rules, logic_version: tick.logic_version }
+    Context::of(tick.time, rules)
 }
 
 fn stored(key: &str, raw: &RawRecord, image: Vec<u8>) -> StoredRow {

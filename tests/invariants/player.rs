@@ -39,7 +39,7 @@ pub struct Player {
     /// How often the name of a payment was used anew after it had left the head.
     pub generations: BTreeMap<u8, u32>,
     history: Vec<(LogTime, Option<AccountCommand>)>,
-    outputs: Vec<Output>,
+    pub outputs: Vec<Output>,
 }
 
 impl Default for Player {
@@ -104,7 +104,7 @@ impl Player {
         self.history.push((self.clock, None));
         let events = self.due()?;
         self.take(&events)?;
-        let deadline = Authorisation::deadline(&self.head, &self.rules);
+        let deadline = Authorisation::deadline(KEY, &self.head, &self.rules);
         must!(deadline.is_none_or(|d| d > self.clock), "something is still due");
         self.model.none_overdue(self.clock)?;
         self.model.compare(&self.head, &self.side_rows)
@@ -175,10 +175,10 @@ impl Player {
             _ => command.body = credit(i64::MAX),
         }
         let before = serde_json::to_vec(&self.head).map_err(|e| e.to_string())?;
-        let context = Context { log_time: self.clock, rules: &self.rules, logic_version: 1 };
+        let context = Context::of(self.clock, &self.rules);
         let step = Authorisation::step(&context, KEY, &self.head, Cause::Record(&command));
         let Err(poison) = step else { return Err(format!("no poison: {command:?}")) };
-        self.seen.count(&format!("poison {}", poison.code));
+        self.seen.count(&format!("poison {}", poison.code()));
         let after = serde_json::to_vec(&self.head).map_err(|e| e.to_string())?;
         must!(before == after, "a poison changed the head");
         Ok(())
@@ -219,7 +219,7 @@ impl Player {
 
     /// What the runtime does around a step: side rows, change, side rows again.
     fn step(&mut self, command: &AccountCommand) -> Result<Vec<AccountEvent>, String> {
-        let context = Context { log_time: self.clock, rules: &self.rules, logic_version: 1 };
+        let context = Context::of(self.clock, &self.rules);
         loop {
             let named = Authorisation::items_named(&context, &self.head, command);
             let known = named.iter().filter_map(|id| Some((id, self.side_rows.get(id)?)));
@@ -233,14 +233,14 @@ impl Player {
             }
         }
         let transition = Authorisation::step(&context, KEY, &self.head, Cause::Record(command))
-            .map_err(|poison| format!("poison {}: {command:?}", poison.code))?;
+            .map_err(|poison| format!("poison {}: {command:?}", poison.code()))?;
         Ok(self.apply(transition))
     }
 
     fn due(&mut self) -> Result<Vec<AccountEvent>, String> {
-        let context = Context { log_time: self.clock, rules: &self.rules, logic_version: 1 };
+        let context = Context::of(self.clock, &self.rules);
         let transition = Authorisation::step(&context, KEY, &self.head, Cause::Due)
-            .map_err(|poison| format!("poison {} by a tick", poison.code))?;
+            .map_err(|poison| format!("poison {} by a tick", poison.code()))?;
         Ok(self.apply(transition))
     }
 

@@ -34,7 +34,7 @@ impl Bench<'_> {
 }
 
 fn head(key: &str, pos: i64, bytes: &[u8]) -> RowWrite {
-    RowWrite { key: key.into(), item: None, pos, bytes: bytes.to_vec() }
+    RowWrite { key: key.into(), item: None, pos, bytes: bytes.into() }
 }
 
 /// Goal: the store keeps what the log says, whoever writes when. Method: writes of older, equal and
@@ -91,7 +91,9 @@ pub fn adapters(ground: &Ground) {
         for pos in [5, 9] {
             let item = Some("item".into());
             let bytes = pos.to_string().into_bytes();
-            bench.write(vec![RowWrite { key: "side".into(), item, pos, bytes }]).await;
+            bench
+                .write(vec![RowWrite { key: "side".into(), item, pos, bytes: bytes.into() }])
+                .await;
         }
         for (below, found) in [(5, None), (6, Some(5)), (9, Some(5)), (10, Some(9)), (99, Some(9))]
         {

@@ -83,7 +83,7 @@ impl World {
 
     pub fn send(&mut self, command: &AccountCommand) -> String {
         let rules = self.rules.clone();
-        let context = Context { log_time: self.clock, rules: &rules, logic_version: 1 };
+        let context = Context::of(self.clock, &rules);
         for id in Authorisation::items_named(&context, &self.head, command) {
             if let Some(item) = self.side_rows.get(&id) {
                 Authorisation::recall(&mut self.head, id, item.clone());
@@ -96,7 +96,7 @@ impl World {
     pub fn tick(&mut self, time: LogTime) -> String {
         self.clock = time;
         let due = |head: &Account, rules: &Rules| {
-            Authorisation::deadline(head, rules).is_some_and(|deadline| deadline <= time)
+            Authorisation::deadline(KEY, head, rules).is_some_and(|deadline| deadline <= time)
         };
         if !due(&self.head, &self.rules) {
             return "nothing due".into();
@@ -108,10 +108,10 @@ impl World {
 
     fn step(&mut self, cause: Cause<AccountCommand>) -> String {
         let rules = self.rules.clone();
-        let context = Context { log_time: self.clock, rules: &rules, logic_version: 1 };
+        let context = Context::of(self.clock, &rules);
         let transition = match Authorisation::step(&context, KEY, &self.head, cause) {
             Ok(transition) => transition,
-            Err(poison) => return format!("poison {}", poison.code),
+            Err(refused) => return format!("poison {}", refused.code()),
         };
         let mut left = Vec::new();
         if let Some(change) = transition.change {

@@ -140,7 +140,7 @@ fn items_named() {
     let mut world = World::funded(1000);
     world.run("auth known 10");
     world.clock = parse_time("100");
-    let context = Context { log_time: world.clock, rules: &world.rules, logic_version: 1 };
+    let context = Context::of(world.clock, &world.rules);
     for (line, then) in [
         ("auth p 10 at=65", &[][..]),
         ("auth p 10 at=64", &["p:p"]),
@@ -176,7 +176,7 @@ fn items_named() {
 fn nothing_due() {
     let mut world = World::empty();
     for line in ["open EUR", "credit 10"] {
-        let context = Context { log_time: world.clock, rules: &world.rules, logic_version: 1 };
+        let context = Context::of(world.clock, &world.rules);
         let transition = Authorisation::step(&context, crate::driver::KEY, &world.head, Cause::Due)
             .expect("a no");
         assert_eq!((transition.change, transition.effects), (None, Vec::new()));
@@ -202,7 +202,7 @@ fn passed_on_and_diverted() {
     let mut world = World::funded(1000);
     let context_rules = world.rules.clone();
     world.run("auth q 5000 id=before");
-    let context = Context { log_time: world.clock, rules: &context_rules, logic_version: 1 };
+    let context = Context::of(world.clock, &context_rules);
     for (line, then) in [
         ("auth q 5000 id=before", "repeated no insufficient_funds 1000/0"),
         ("auth p 10", "declined diverted 1000/0"),

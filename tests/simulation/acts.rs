@@ -6,6 +6,7 @@
 use super::judge::Target;
 use super::owner::{Request, Requests, Write};
 use super::script;
+use super::simulated::Simulated;
 use super::world::{POINTS, TOPICS, World};
 use crate::domain::rules::Rules;
 use crate::runtime::partition::Halt;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 /// Number of the action that loads a page of heads.
 const LOAD: usize = 7;
 
-impl World {
+impl<S: Simulated> World<S> {
     /// Something that an owner waits for happens.
     pub fn act(&mut self, place: usize) {
         let total = self.weights.iter().sum();

@@ -5,6 +5,7 @@
 
 use super::judge::Target;
 use super::owner::{Page, Write};
+use super::simulated::Simulated;
 use super::small::Fate;
 use super::world::{INCARNATION, Late, World};
 use crate::adapters::memory::store::TIMESTAMP_FIRST_US;
@@ -13,7 +14,7 @@ use crate::runtime::sabotage::{self, Bug};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-impl World {
+impl<S: Simulated> World<S> {
     pub fn quorum(&self) -> usize {
         self.replicas.len() / 2 + 1
     }
@@ -300,7 +301,7 @@ impl World {
             key: key.into(),
             item: item.map(|(item, _)| item.into()),
             pos: item.map_or(0, |(_, pos)| pos),
-            bytes: bytes.to_vec(),
+            bytes: bytes.into(),
         };
         for replica in replicas {
             self.replicas[*replica].write_row(place, &row, timestamp_us);

@@ -4,21 +4,19 @@
 //! the pure step and the bytes (codec) with the runtime and none of its bookkeeping. The checks
 //! compare what the twins hold with that, at every write, every publish and every commit.
 
-use super::stage::{SimCodec, SimStage};
+use super::simulated::Simulated;
 use super::world::INCARNATION;
 use crate::codec::dead_letter::{self, Letter};
 use crate::codec::frame::{self, OutputId, Provenance, SourcePos};
 use crate::codec::headers::{self, HeaderList};
 use crate::codec::snapshot::{Row, Seen};
 use crate::codec::{DecodeError, StageCodec, partitioner::partition_of, raw::RawRecord};
-use crate::domain::account::{Account, Item};
-use crate::domain::command::{AccountCommand, PARTITION_KEY, Tick};
+use crate::domain::command::{PARTITION_KEY, Tick};
 use crate::domain::{rules::Rules, time::LogTime};
-use crate::stages::authorisation::{EVENTS, Output};
-use crate::stages::{Cause, Context, Outgoing, Poison, Scope, Stage, Transition};
-use std::collections::{BTreeMap, HashMap};
+use crate::stages::{Cause, Context, Outgoing, Poison, Refused, Scope, Transition};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Where an output goes: topic (0 events, 1 commands, 2 dead letters) and partition.
+/// Where an output goes: topic (`world::TOPICS`) and partition.
 pub type Target = (usize, i32);
 
 /// One output that the log must hold, in order.
@@ -33,15 +31,15 @@ pub struct Expected {
     pub present: bool,
 }
 
-pub struct Judge {
+pub struct Judge<S: Simulated> {
     partition: i32,
     partitions: i32,
-    codec: SimCodec,
+    codec: S::Codec,
     rules: Vec<Rules>,
     context: Tick,
-    heads: BTreeMap<String, Row<Account>>,
+    heads: BTreeMap<String, Row<S::Head>>,
     /// Newest version of what left a head.
-    sides: BTreeMap<(String, Box<str>), Item>,
+    sides: BTreeMap<(String, Box<str>), S::Item>,
     /// Everything below is folded.
     pub next: i64,
     pub expected: Vec<Expected>,
@@ -61,12 +59,12 @@ pub struct Judge {
     pub letters: u64,
 }
 
-impl Judge {
-    pub fn new(partition: i32, partitions: i32, codec: SimCodec, rules: Vec<Rules>) -> Self {
+impl<S: Simulated> Judge<S> {
+    pub fn new(partition: i32, partitions: i32, rules: Vec<Rules>) -> Self {
         Self {
             partition,
             partitions,
-            codec,
+            codec: S::codec(partitions),
             rules,
             context: Tick { time: LogTime::ZERO, rules_version: 1, logic_version: 1 },
             heads: BTreeMap::new(),
@@ -85,7 +83,7 @@ impl Judge {
         }
     }
 
-    pub fn codec(&self) -> &SimCodec {
+    pub fn codec(&self) -> &S::Codec {
         &self.codec
     }
 
@@ -109,14 +107,18 @@ impl Judge {
     pub fn fold(&mut self, raw: &RawRecord) {
         self.next = raw.offset + 1;
         match self.codec.decode(raw) {
-            Ok(command) => match SimStage::scope(&command) {
+            Ok(command) => match S::scope(&command) {
                 Scope::Tick(tick) => self.tick(raw, tick),
                 Scope::Key => self.keyed(raw, &command),
+                Scope::KeyAnd(other) => {
+                    self.keyed(raw, &command);
+                    self.beside(&other, raw, &command);
+                }
                 Scope::EndDiversion { through_offset } => self.end_diversion(raw, through_offset),
-                Scope::FuseRelease { .. } => {}
+                Scope::FuseRelease { .. } | Scope::Nothing => {}
             },
             Err(DecodeError::Poison(poison)) => match self.codec.divertible_key(raw) {
-                Some(key) if self.is_seen(key, raw) => {}
+                Some(key) if self.own_is_seen(key, raw) => {}
                 Some(key) if self.is_diverted(key) && !raw.is_redriven() => {
                     // A card number must not reach the dead letters either way.
                     let why = if poison.code == "pan_in_clear" { poison } else { DIVERTED };
@@ -138,45 +140,46 @@ impl Judge {
         }
         self.context = tick;
         self.fresh_ticks.push(raw.offset);
-        if let Some(passed_on) = SimStage::pass_on(tick) {
+        if let Some(passed_on) = S::pass_on(tick) {
             self.output(raw, Some(""), 0, passed_on, None);
         }
         let rules = self.rules[tick.rules_version as usize - 1].clone();
-        let keys: Vec<String> = self.heads.keys().cloned().collect();
+        let mut keys: BTreeSet<String> = self.heads.keys().cloned().collect();
+        keys.extend(S::standing_keys(&rules).into_iter().map(String::from));
         for key in keys {
-            let row = &self.heads[&key];
-            let deadline = SimStage::deadline(&row.state, &rules);
+            let context = self.context_at(&rules, raw.offset);
+            let row = self.heads.entry(key.clone()).or_default();
+            let deadline = S::deadline(&key, &row.state, &rules);
             if row.diverted_through.is_some() || deadline.is_none_or(|time| time > tick.time) {
                 continue;
             }
-            let context = Context { log_time: tick.time, rules: &rules, logic_version: 1 };
-            let transition = SimStage::step(&context, &key, &row.state, Cause::Due)
+            let transition = S::step(&context, &key, &row.state, Cause::Due)
                 .expect("time alone is never a contradiction");
             if transition.change.is_some() || !transition.effects.is_empty() {
-                self.take(&key, raw, transition, Some(&key.clone()), 0);
+                self.take(&key, raw, None, transition, (Some(&key.clone()), 0));
             }
         }
     }
 
-    fn keyed(&mut self, raw: &RawRecord, command: &AccountCommand) {
+    fn keyed(&mut self, raw: &RawRecord, command: &S::Input) {
         let key = raw.key_text().unwrap_or_default().to_owned();
-        if self.is_seen(&key, raw) {
+        if self.own_is_seen(&key, raw) {
             return;
         }
         let rules = self.rules[self.context.rules_version as usize - 1].clone();
-        let context = Context { log_time: self.context.time, rules: &rules, logic_version: 1 };
+        let context = self.context_at(&rules, raw.offset);
         let row = self.heads.entry(key.clone()).or_default();
         if row.diverted_through.is_some() && !raw.is_redriven() {
-            let answer = SimStage::diverted(&context, &key, &row.state, command);
+            let answer = S::diverted(&context, &key, &row.state, command);
             return self.park(&key, raw, DIVERTED, answer);
         }
         // What is put back may name another item, until nothing named can be found.
         let mut head = row.state.clone();
         loop {
-            let found: Vec<_> = SimStage::items_named(&context, &head, command)
+            let found: Vec<_> = S::items_named(&context, &head, command)
                 .into_iter()
                 .filter_map(|id| {
-                    let version = self.sides.get(&(key.clone(), id.as_str().into()))?;
+                    let version = self.sides.get(&(key.clone(), id.as_ref().into()))?;
                     Some((id, version.clone()))
                 })
                 .collect();
@@ -185,26 +188,28 @@ impl Judge {
             }
             self.recalled += found.len() as u64;
             for (id, version) in found {
-                SimStage::recall(&mut head, id, version);
+                S::recall(&mut head, id, version);
             }
         }
-        match SimStage::step(&context, &key, &head, Cause::Record(command)) {
+        match S::step(&context, &key, &head, Cause::Record(command)) {
             Ok(transition) => {
                 row.state = head;
-                self.take(&key, raw, transition, None, 0);
+                self.take(&key, raw, own_source(raw), transition, (None, 0));
             }
-            Err(poison) => self.divert(&key, raw, poison),
+            Err(Refused::Poison(poison)) => self.divert(&key, raw, poison),
+            Err(Refused::Halt { code }) => panic!("{code}"),
         }
     }
 
     fn end_diversion(&mut self, raw: &RawRecord, through_offset: u64) {
         let key = raw.key_text().unwrap_or_default().to_owned();
-        if self.is_seen(&key, raw) {
+        if self.own_is_seen(&key, raw) {
             return;
         }
         let row = self.heads.entry(key.clone()).or_default();
         row.diverted_through = row.diverted_through.filter(|at| *at > through_offset as i64);
-        self.take(&key, raw, nothing(), None, 0);
+        let nothing = Transition { change: None, effects: Vec::new() };
+        self.take(&key, raw, own_source(raw), nothing, (None, 0));
     }
 
     fn divert(&mut self, key: &str, raw: &RawRecord, poison: Poison) {
@@ -213,20 +218,53 @@ impl Judge {
     }
 
     /// A record of the key goes to the dead letters, and what follows goes with it.
-    fn park(&mut self, key: &str, raw: &RawRecord, why: Poison, answer: Option<Outgoing<Output>>) {
+    fn park(
+        &mut self,
+        key: &str,
+        raw: &RawRecord,
+        why: Poison,
+        answer: Option<Outgoing<S::Output>>,
+    ) {
         self.heads.entry(key.to_owned()).or_default().diverted_through = Some(raw.offset);
         self.letter(raw, why);
         let transition = Transition { change: None, effects: answer.into_iter().collect() };
-        self.take(key, raw, transition, None, 1);
+        self.take(key, raw, own_source(raw), transition, (None, 1));
     }
 
     fn letter(&mut self, raw: &RawRecord, poison: Poison) {
-        let (stage, input) = (SimStage::NAME, SimStage::INPUT);
+        let (stage, input) = (S::NAME, S::INPUT);
         let origin = dead_letter::Origin { raw, stage, input, poison };
         let Letter { key, value, headers } = self.codec.dead_letter(&origin);
         self.letters += 1;
         let id = letter_id(&headers);
         self.expect(raw.offset, (2, self.partition), id, (key, value, headers));
+    }
+
+    /// The other key of a record: in its own state, whatever became of the record's own key.
+    fn beside(&mut self, other: &str, raw: &RawRecord, command: &S::Input) {
+        if raw.key_text() == Some(other) || self.is_seen(other, raw) {
+            return;
+        }
+        let rules = self.rules[self.context.rules_version as usize - 1].clone();
+        let context = self.context_at(&rules, raw.offset);
+        let row = self.heads.entry(other.to_owned()).or_default();
+        match S::step(&context, other, &row.state, Cause::Record(command)) {
+            Ok(transition) => {
+                self.take(other, raw, raw.source(), transition, (Some(other), 0));
+            }
+            Err(refused) => panic!("{}", refused.code()),
+        }
+    }
+
+    fn context_at<'r>(&self, rules: &'r Rules, offset: i64) -> Context<'r, Rules> {
+        let log_time = if S::TICKS { self.context.time } else { LogTime::ZERO };
+        let (partition, partitions) = (self.partition, self.partitions);
+        Context { log_time, rules, logic_version: 1, partition, partitions, offset }
+    }
+
+    /// A record that was sent again is new to its own key, which has seen it as a dead letter.
+    fn own_is_seen(&self, key: &str, raw: &RawRecord) -> bool {
+        !raw.is_redriven() && self.is_seen(key, raw)
     }
 
     fn is_seen(&self, key: &str, raw: &RawRecord) -> bool {
@@ -245,13 +283,13 @@ impl Judge {
         &mut self,
         key: &str,
         raw: &RawRecord,
-        transition: Transition<<SimStage as Stage>::Change, Output>,
-        id_key: Option<&str>,
-        first_index: i32,
+        source: Option<OutputId>,
+        transition: Transition<S::Change, S::Output>,
+        (id_key, first_index): (Option<&str>, i32),
     ) {
         let row = self.heads.entry(key.to_owned()).or_default();
         row.pos = raw.offset;
-        if let (None, Some(id)) = (id_key, raw.source()) {
+        if let Some(id) = source {
             row.seen.retain(|seen| {
                 (seen.incarnation, seen.partition) != (id.source.incarnation, id.source.partition)
             });
@@ -265,10 +303,10 @@ impl Judge {
             row.seen.sort_by_key(|seen| (seen.incarnation, seen.partition));
         }
         if let Some(change) = transition.change {
-            for (id, item) in SimStage::apply(&mut row.state, change) {
+            for (id, item) in S::apply(&mut row.state, change) {
                 let mut bytes = Vec::new();
                 self.codec.encode_side(&item, &mut bytes);
-                let id: Box<str> = id.as_str().into();
+                let id: Box<str> = id.as_ref().into();
                 let versions = self.left.entry(key.to_owned()).or_default();
                 versions.push((raw.offset, id.clone(), bytes));
                 self.sides.insert((key.to_owned(), id), item);
@@ -288,12 +326,12 @@ impl Judge {
         raw: &RawRecord,
         id_key: Option<&str>,
         index: i32,
-        effect: Outgoing<Output>,
+        effect: Outgoing<S::Output>,
         name: Option<&str>,
     ) {
         let mut value = Vec::new();
         self.codec.encode_output(&effect.body, &mut value);
-        let topic = if effect.topic == EVENTS { 0 } else { 1 };
+        let topic = S::topic_number(effect.topic);
         let (partition, key, link) = match (effect.key.as_deref(), name) {
             (Some(other), _) => (partition_of(other.as_bytes(), self.partitions), other, None),
             (None, Some(name)) => {
@@ -307,11 +345,12 @@ impl Judge {
         let source =
             SourcePos { incarnation: INCARNATION, partition: self.partition, offset: raw.offset };
         let id = OutputId { source, key: id_key.map(Box::from), index };
+        let time = if S::TICKS { self.context.time } else { LogTime(raw.timestamp_ms) };
         let headers = headers::headers(&Provenance {
             id: &id,
-            stage: SimStage::NAME,
+            stage: S::NAME,
             ce_type: self.codec.ce_type(&effect.body),
-            ce_time: &headers::ce_time(self.context.time),
+            ce_time: &headers::ce_time(time),
             link,
             cause: raw,
         });
@@ -334,8 +373,8 @@ pub fn letter_id(headers: &HeaderList) -> String {
     format!("letter:{:?}", (headers.get(dead_letter::PARTITION), headers.get(dead_letter::OFFSET)))
 }
 
-fn nothing() -> Transition<<SimStage as Stage>::Change, Output> {
-    Transition { change: None, effects: Vec::new() }
+fn own_source(raw: &RawRecord) -> Option<OutputId> {
+    raw.source().filter(|_| !raw.is_redriven())
 }
 
 const DIVERTED: Poison = Poison { code: "diverted" };

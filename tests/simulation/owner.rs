@@ -5,14 +5,12 @@
 
 use super::judge::Target;
 use super::script;
-use super::stage::{SimCodec, SimStage};
+use super::simulated::Simulated;
 use super::world::{BUCKETS, INCARNATION};
-use crate::codec::authorisation::AuthorisationCodec;
 use crate::codec::{partitioner::partition_of, raw::RawRecord};
 use crate::domain::rules::Rules;
 use crate::runtime::partition::{Binding, Limits, Partition};
 use crate::runtime::ports::{Arrival, Batch, Destination, Ports, Publish, PublishTopic, SideRead};
-use crate::stages::authorisation::EVENTS;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -31,13 +29,13 @@ pub struct Page {
     pub after: Option<Box<str>>,
 }
 
-pub struct Owner {
+pub struct Owner<S: Simulated> {
     pub worker: i64,
     pub number: i32,
     /// The group's owner; else a former one that does not know yet.
     pub current: bool,
     pub draining: bool,
-    pub partition: Partition<SimStage, SimCodec>,
+    pub partition: Partition<S, S::Codec>,
     pub fetch_at: i64,
     pub fetched: VecDeque<Vec<RawRecord>>,
     /// Answers on their way, delivered in any order.
@@ -54,7 +52,7 @@ pub struct Owner {
     pub end_told: bool,
 }
 
-impl Owner {
+impl<S: Simulated> Owner<S> {
     pub fn new(
         worker: i64,
         number: i32,
@@ -76,7 +74,7 @@ impl Owner {
             number,
             current: true,
             draining: false,
-            partition: Partition::new(binding, limits, codec(partitions), rules),
+            partition: Partition::new(binding, limits, S::codec(partitions), rules),
             fetch_at: start,
             fetched: VecDeque::new(),
             arrivals: Vec::new(),
@@ -103,7 +101,7 @@ impl Owner {
     pub fn send(&mut self, ticket: u64, records: Vec<Publish>, partitions: i32) {
         self.open.insert(ticket, records.len());
         for record in records {
-            let target = target_of(&record, partitions);
+            let target = target_of::<S>(&record, partitions);
             self.sends.entry(target).or_default().push_back((ticket, record));
         }
     }
@@ -119,14 +117,9 @@ impl Owner {
     }
 }
 
-pub fn codec(partitions: i32) -> SimCodec {
-    SimCodec(AuthorisationCodec::new(partitions, Default::default(), Default::default(), ""))
-}
-
-fn target_of(record: &Publish, partitions: i32) -> Target {
+fn target_of<S: Simulated>(record: &Publish, partitions: i32) -> Target {
     let topic = match record.topic {
-        PublishTopic::Output(EVENTS) => 0,
-        PublishTopic::Output(_) => 1,
+        PublishTopic::Output(topic) => S::topic_number(topic),
         PublishTopic::DeadLetters => 2,
     };
     let partition = match record.destination {

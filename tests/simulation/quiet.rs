@@ -4,6 +4,7 @@
 //! the last ticks. The small world lives entirely in here, with deaths at counted points.
 
 use super::script;
+use super::simulated::Simulated;
 use super::world::{TOPICS, World};
 use crate::domain::time::LogTime;
 use crate::runtime::partition::Halt;
@@ -14,7 +15,7 @@ const ROUNDS_MAX: usize = 3_000;
 /// Later than every hold's end and every closing age.
 const LAST_JUMP_MS: i64 = 40_000;
 
-impl World {
+impl<S: Simulated> World<S> {
     /// Ends the faults and waits until nothing is left to do, then checks everything.
     pub fn finish(&mut self) {
         self.faults = false;
@@ -23,7 +24,8 @@ impl World {
         }
         self.drain();
         // One tick for what is due, one so that its seal has a tick to be committed at.
-        for jump_ms in [LAST_JUMP_MS, 1] {
+        let jumps = if S::TICKS { &[LAST_JUMP_MS, 1][..] } else { &[] };
+        for jump_ms in jumps {
             for number in 0..self.partitions {
                 self.judge(number);
             }

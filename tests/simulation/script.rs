@@ -9,6 +9,7 @@ use crate::codec::{avro::Avro, headers::HeaderList, schemas::Subject};
 use crate::domain::account::{AccountStatus, CardStatus};
 use crate::domain::command::*;
 use crate::domain::{ids::PaymentId, money::Currency, rules::Rules, time::LogTime};
+use std::collections::VecDeque;
 
 /// A record to append: key, value, headers.
 pub type Record = (Option<Vec<u8>>, Option<Vec<u8>>, HeaderList);
@@ -27,6 +28,8 @@ pub struct Script {
     /// Names payments about when they leave the head.
     pub names_what_leaves: bool,
     transfers: u64,
+    /// Instead of all that: records by partition, each partition's in order.
+    feed: Option<Vec<VecDeque<Record>>>,
 }
 
 impl Script {
@@ -42,12 +45,29 @@ impl Script {
             old: if chance.one_in(2) { chance.below(500) } else { 50 },
             names_what_leaves: false,
             transfers: if chance.one_in(2) { 500 } else { 100 },
+            feed: None,
         }
+    }
+
+    /// Passes on what another world has published.
+    pub fn fed(chance: &mut Chance, feed: Vec<VecDeque<Record>>) -> Self {
+        let left = feed.iter().map(VecDeque::len).sum();
+        Self { feed: Some(feed), ..Self::new(chance, 1, left) }
+    }
+
+    fn feed(&mut self, chance: &mut Chance) -> Option<Record> {
+        let mut waiting: Vec<_> =
+            self.feed.as_mut()?.iter_mut().filter(|it| !it.is_empty()).collect();
+        let place = chance.place(waiting.len());
+        waiting[place].pop_front()
     }
 
     /// The next record at the world's time.
     pub fn next(&mut self, chance: &mut Chance, now: LogTime) -> Record {
         self.left -= 1;
+        if let Some(record) = self.feed(chance) {
+            return record;
+        }
         if self.opened < 2 * self.accounts && !chance.one_in(8) {
             return self.open(now);
         }
@@ -336,5 +356,6 @@ pub fn rules(version: i32) -> Rules {
         hold_ms: [6_000, 3_000, 8_000][version as usize - 1],
         holds: Vec::new(),
         limits: Vec::new(),
+        settlement: Vec::new(),
     }
 }

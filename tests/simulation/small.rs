@@ -5,6 +5,7 @@
 //! after the next owner has moved on. No chance is left: everything else runs in one fixed order.
 
 use super::script::{self, Record, Script};
+use super::stage::SimStage;
 use super::world::{BUCKETS, Chance, KEYS, World};
 use crate::codec::partitioner::bucket_of;
 use crate::domain::command::*;
@@ -69,7 +70,7 @@ fn records() -> (Vec<Record>, Vec<Record>) {
 fn run(deaths: &[(u64, Fate)]) -> Result<(u64, u64), String> {
     let mut chance = Chance::of(1);
     let script = Script::new(&mut chance, 2, 0);
-    let mut world = World::plain(chance, 1, 1, script);
+    let mut world = World::<SimStage>::plain(chance, 1, 1, script);
     let (before, three) = records();
     world.faults = false;
     for record in before {

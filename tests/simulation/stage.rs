@@ -1,82 +1,183 @@
-//! The stage that is simulated: authorisation, with two additions for the simulation's sake.
+//! The stage that is simulated: authorisation, with three additions for the simulation's sake.
 //!
+//! Parts stand beside the accounts (`part`), so that one record concerns two keys.
 //! A transfer of an even amount becomes two credits, so that one record has two outputs of one kind
 //! to another key (the index of an id then matters). And the money bugs of `sabotage` live here:
 //! runtime and judge fold the same wrong stage, so only the money invariants can see them.
 
+use super::money::Auditor;
+use super::part::{self, ITEMS, PARTS, Part, Said};
+use super::simulated::{Audited, Simulated};
 use crate::codec::{DecodeError, StageCodec, authorisation::AuthorisationCodec};
-use crate::codec::{dead_letter, raw::RawRecord, snapshot::Row};
+use crate::codec::{
+    avro::{Avro, FRAME_BYTES},
+    dead_letter,
+    raw::RawRecord,
+    schemas::Subject,
+    snapshot::Row,
+};
 use crate::domain::account::{Account, Item};
 use crate::domain::command::{AccountCommand, Advise, Command, Tick};
-use crate::domain::event::{AuthorisationKind, Event};
+use crate::domain::event::{AccountEvent, AuthorisationKind, Event};
 use crate::domain::{ids::MessageId, payment::ItemId, rules::Rules, time::LogTime};
 use crate::runtime::sabotage::{self, Bug};
-use crate::stages::authorisation::{Authorisation, Change, Output};
-use crate::stages::{Cause, Context, Outgoing, Poison, Scope, Stage, Topic, Transition};
+use crate::stages::authorisation::{Authorisation, COMMANDS, Change, EVENTS, Output};
+use crate::stages::{Cause, Context, Outgoing, Refused, Scope, Stage, Topic, Transition};
+use std::collections::BTreeSet;
 
 pub struct SimStage;
 
-type Step = Result<Transition<Change, Output>, Poison>;
+type Step = Result<Transition<Change, Output>, Refused>;
+
+/// An account or a part; the other is always empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SimHead {
+    pub account: Account,
+    pub part: Part,
+}
+
+pub enum SimChange {
+    Account(Change),
+    Part(Part),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum SimOutput {
+    Account(Output),
+    Part(Said),
+}
 
 impl Stage for SimStage {
     const NAME: &'static str = Authorisation::NAME;
     const INPUT: Topic = Authorisation::INPUT;
-    const OUTPUTS: &'static [Topic] = Authorisation::OUTPUTS;
+    const OUTPUTS: &'static [Topic] = &[EVENTS, COMMANDS, PARTS, ITEMS];
     const LOGIC_VERSIONS: &'static [i32] = Authorisation::LOGIC_VERSIONS;
 
     type Input = AccountCommand;
-    type Output = Output;
+    type Output = SimOutput;
     type Rules = Rules;
-    type Head = Account;
-    type Change = Change;
+    type Head = SimHead;
+    type Change = SimChange;
     type ItemId = ItemId;
     type Item = Item;
 
     fn scope(input: &AccountCommand) -> Scope {
-        Authorisation::scope(input)
+        part::scope(input).unwrap_or_else(|| Authorisation::scope(input))
     }
 
     fn items_named(
         context: &Context<Rules>,
-        head: &Account,
+        head: &SimHead,
         input: &AccountCommand,
     ) -> Vec<ItemId> {
-        Authorisation::items_named(context, head, input)
+        Authorisation::items_named(context, &head.account, input)
     }
 
-    fn recall(head: &mut Account, id: ItemId, item: Item) {
-        Authorisation::recall(head, id, item);
+    fn recall(head: &mut SimHead, id: ItemId, item: Item) {
+        Authorisation::recall(&mut head.account, id, item);
     }
 
-    fn deadline(head: &Account, rules: &Rules) -> Option<LogTime> {
+    fn deadline(key: &str, head: &SimHead, rules: &Rules) -> Option<LogTime> {
+        if part::is_part(key) {
+            return Some(part::deadline(&head.part));
+        }
         let early_ms = if sabotage::on(Bug::ExpiryTooEarly) { EARLY_MS } else { 0 };
-        Authorisation::deadline(head, rules).map(|time| LogTime(time.0 - early_ms))
+        Authorisation::deadline(key, &head.account, rules).map(|time| LogTime(time.0 - early_ms))
     }
 
-    fn step(c: &Context<Rules>, key: &str, head: &Account, cause: Cause<AccountCommand>) -> Step {
+    fn standing_keys(rules: &Rules) -> Vec<Box<str>> {
+        part::standing(rules.version)
+    }
+
+    fn step(
+        c: &Context<Rules>,
+        key: &str,
+        head: &SimHead,
+        cause: Cause<AccountCommand>,
+    ) -> Result<Transition<SimChange, SimOutput>, Refused> {
+        if part::is_part(key) {
+            let step = part::step(c, key, &head.part, cause);
+            return Ok(mapped(step, SimChange::Part, SimOutput::Part));
+        }
         let mut transition = match cause {
-            Cause::Due => due(c, key, head),
-            Cause::Record(message) => record(c, key, head, message),
+            Cause::Due => due(c, key, &head.account),
+            Cause::Record(message) => record(c, key, &head.account, message),
         }?;
         split_transfers(&mut transition.effects);
-        Ok(transition)
+        Ok(mapped(transition, SimChange::Account, SimOutput::Account))
     }
 
-    fn apply(head: &mut Account, change: Change) -> Vec<(ItemId, Item)> {
-        Authorisation::apply(head, change)
+    fn apply(head: &mut SimHead, change: SimChange) -> Vec<(ItemId, Item)> {
+        match change {
+            SimChange::Account(change) => Authorisation::apply(&mut head.account, change),
+            SimChange::Part(part) => {
+                head.part = part;
+                Vec::new()
+            }
+        }
     }
 
-    fn pass_on(tick: Tick) -> Option<Outgoing<Output>> {
-        Authorisation::pass_on(tick)
+    fn pass_on(tick: Tick) -> Option<Outgoing<SimOutput>> {
+        Authorisation::pass_on(tick).map(|tick| with_body(tick, SimOutput::Account))
     }
 
     fn diverted(
         context: &Context<Rules>,
         key: &str,
-        head: &Account,
+        head: &SimHead,
         input: &AccountCommand,
-    ) -> Option<Outgoing<Output>> {
-        Authorisation::diverted(context, key, head, input)
+    ) -> Option<Outgoing<SimOutput>> {
+        let answer = Authorisation::diverted(context, key, &head.account, input)?;
+        Some(with_body(answer, SimOutput::Account))
+    }
+}
+
+fn mapped<C, O>(
+    of: Transition<C, O>,
+    change: fn(C) -> SimChange,
+    body: fn(O) -> SimOutput,
+) -> Transition<SimChange, SimOutput> {
+    let effects = of.effects.into_iter().map(|effect| with_body(effect, body)).collect();
+    Transition { change: of.change.map(change), effects }
+}
+
+fn with_body<O>(of: Outgoing<O>, body: fn(O) -> SimOutput) -> Outgoing<SimOutput> {
+    Outgoing { topic: of.topic, key: of.key, body: body(of.body) }
+}
+
+impl Simulated for SimStage {
+    type Codec = SimCodec;
+
+    fn codec(partitions: i32) -> SimCodec {
+        SimCodec(AuthorisationCodec::new(partitions, Default::default(), Default::default(), ""))
+    }
+
+    fn topic_number(topic: Topic) -> usize {
+        [EVENTS, COMMANDS, Topic(""), PARTS, ITEMS]
+            .iter()
+            .position(|known| *known == topic)
+            .expect("an output of the stage")
+    }
+
+    fn audit(
+        events: &[&[RawRecord]],
+        diverted: &BTreeSet<String>,
+    ) -> Result<Audited, (&'static str, String)> {
+        let mut auditor = Auditor::default();
+        for partition in events {
+            auditor.partition(partition, diverted)?;
+        }
+        auditor.at_rest(diverted)?;
+        Ok(Audited { events: auditor.events, expired: auditor.expired })
+    }
+
+    fn told(value: Option<&[u8]>) -> String {
+        let value = value.unwrap_or_default();
+        let event = Avro::of(Subject::Events).decode::<AccountEvent>(value, &Default::default());
+        match event {
+            Ok(event) => format!("{event:?}"),
+            Err(_) => String::from_utf8_lossy(value).into_owned(),
+        }
     }
 }
 
@@ -178,7 +279,7 @@ fn events(transition: &mut Transition<Change, Output>) -> impl Iterator<Item = &
     })
 }
 
-/// The authorisation's codec, for `SimStage`.
+/// The authorisation's codec, for `SimStage`; parts and what they say are JSON.
 pub struct SimCodec(pub AuthorisationCodec);
 
 type Codec = dyn StageCodec<Authorisation>;
@@ -199,22 +300,54 @@ impl StageCodec<SimStage> for SimCodec {
     fn dead_letter(&self, origin: &dead_letter::Origin<'_>) -> dead_letter::Letter {
         self.inner().dead_letter(origin)
     }
-    fn encode_output(&self, output: &Output, value: &mut Vec<u8>) {
-        self.inner().encode_output(output, value);
+    fn encode_output(&self, output: &SimOutput, value: &mut Vec<u8>) {
+        match output {
+            SimOutput::Account(output) => self.inner().encode_output(output, value),
+            SimOutput::Part(Said::Part(record)) => framed(record, value),
+            SimOutput::Part(Said::Item(record)) => framed(record, value),
+        }
     }
-    fn ce_type(&self, output: &Output) -> &'static str {
-        self.inner().ce_type(output)
+    fn ce_type(&self, output: &SimOutput) -> &'static str {
+        match output {
+            SimOutput::Account(output) => self.inner().ce_type(output),
+            SimOutput::Part(_) => "part",
+        }
     }
-    fn encode_row(&self, row: &Row<Account>, row_bytes: &mut Vec<u8>) {
-        self.inner().encode_row(row, row_bytes);
+    fn encode_row(&self, row: &Row<SimHead>, row_bytes: &mut Vec<u8>) {
+        let part = serde_json::to_vec(&row.state.part).expect("numbers are JSON");
+        row_bytes.push(part.len() as u8);
+        row_bytes.extend_from_slice(&part);
+        self.inner().encode_row(&with_state(row, row.state.account.clone()), row_bytes);
     }
-    fn decode_row(&self, row_bytes: &[u8]) -> Result<Row<Account>, DecodeError> {
-        self.inner().decode_row(row_bytes)
+    fn decode_row(&self, row_bytes: &[u8]) -> Result<Row<SimHead>, DecodeError> {
+        let (length, rest) = row_bytes.split_first().expect("a row of ours");
+        let (part, row) = rest.split_at(usize::from(*length));
+        let row = self.inner().decode_row(row)?;
+        let part = serde_json::from_slice(part).expect("a part of ours");
+        Ok(with_state(&row, SimHead { account: row.state.clone(), part }))
     }
     fn encode_side(&self, item: &Item, row_bytes: &mut Vec<u8>) {
         self.inner().encode_side(item, row_bytes);
     }
     fn decode_side(&self, row_bytes: &[u8]) -> Result<Item, DecodeError> {
         self.inner().decode_side(row_bytes)
+    }
+}
+
+/// JSON behind as many bytes as a frame has, which the chain leaves out.
+pub fn framed(value: &impl serde::Serialize, bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(&[0; FRAME_BYTES]);
+    bytes.extend(serde_json::to_vec(value).expect("numbers and short texts are JSON"));
+}
+
+fn with_state<A, B>(row: &Row<A>, state: B) -> Row<B> {
+    Row {
+        pos: row.pos,
+        seen: row.seen.clone(),
+        seq: row.seq,
+        chain: row.chain,
+        diverted_through: row.diverted_through,
+        poisoned_at: row.poisoned_at,
+        state,
     }
 }

@@ -5,11 +5,16 @@
 
 use super::checks::Violation;
 use super::judge::{Judge, Target};
-use super::owner::{Owner, codec};
+use super::owner::Owner;
 use super::script::{self, Script};
+use super::simulated::Simulated;
 use super::small::Fate;
 use crate::adapters::memory::{MemoryLog, MemoryStore};
-use crate::codec::{headers::HeaderList, partitioner::partition_of};
+use crate::codec::{
+    headers::{HeaderList, REPLAY_ID, SRC},
+    partitioner::partition_of,
+    raw::RawRecord,
+};
 use crate::domain::command::PARTITION_KEY;
 use crate::domain::time::LogTime;
 use crate::runtime::fuse::FuseSettings;
@@ -24,8 +29,9 @@ use std::sync::Arc;
 pub const INCARNATION: i32 = 7;
 pub const BUCKETS: u32 = 2;
 pub const RULES_VERSIONS: i32 = 3;
-/// Topics by the judge's number: events, commands, dead letters.
-pub const TOPICS: [&str; 3] = ["events", "commands", "letters"];
+/// Topics by the judge's number: the stage's main output, its input, dead letters; then the outputs
+/// of other keys, to wherever their key belongs and to the own partition.
+pub const TOPICS: [&str; 5] = ["events", "commands", "letters", "parts", "items"];
 pub const KEYS: [&str; 12] =
     ["a0", "b1", "c2", "d3", "e4", "f5", "g6", "h7", "i8", "j9", "k10", "l11"];
 
@@ -50,6 +56,9 @@ impl Chance {
         self.below(length as u64) as usize
     }
 }
+
+/// Records by partition.
+pub type Feed = Vec<VecDeque<script::Record>>;
 
 /// A write that left its sender and may still land.
 pub struct Late {
@@ -79,21 +88,23 @@ pub struct Seen {
     pub expired: u64,
     pub letters: u64,
     pub events: u64,
+    /// Outputs of the second stage.
+    pub windows: u64,
     pub blown: u64,
     /// Crashes by named point.
     pub crashes: BTreeMap<&'static str, u64>,
 }
 
-pub struct World {
+pub struct World<S: Simulated> {
     pub chance: Chance,
     pub partitions: i32,
     pub replicas: Vec<MemoryStore>,
     pub log: MemoryLog,
     pub committed: Vec<i64>,
-    pub judges: Vec<Judge>,
+    pub judges: Vec<Judge<S>>,
     /// (source partition, target) -> place of the next first copy
     pub next_copy: BTreeMap<(i32, Target), usize>,
-    pub owners: Vec<Owner>,
+    pub owners: Vec<Owner<S>>,
     pub late: Vec<Late>,
     pub ghosts: Vec<(i32, Target, VecDeque<Publish>)>,
     pub script: Script,
@@ -154,9 +165,10 @@ pub const POINTS: [&str; 18] = [
     "arrival drain",
 ];
 
-impl World {
+impl<S: Simulated> World<S> {
     /// `aim`: what the seed's world is about; otherwise a seed draws that too.
-    pub fn new(seed: u64, print: bool, aim: Option<Aim>) -> Self {
+    /// `feed`: what the outside sends is what another world has published, by partition.
+    pub fn new(seed: u64, print: bool, aim: Option<Aim>, feed: Option<Feed>) -> Self {
         let mut chance = Chance::of(seed);
         let mut partitions = 1 + chance.below(4) as i32;
         let mut accounts = if chance.one_in(10) { KEYS.len() } else { 1 + chance.place(7) };
@@ -166,7 +178,13 @@ impl World {
         if slow_loading {
             (partitions, accounts, commands) = (1, 1 + chance.place(3), 60 + chance.below(80));
         }
-        let script = Script::new(&mut chance, accounts, commands as usize);
+        let script = match feed {
+            None => Script::new(&mut chance, accounts, commands as usize),
+            Some(feed) => {
+                partitions = feed.len() as i32;
+                Script::fed(&mut chance, feed)
+            }
+        };
         let replicas = if chance.one_in(3) || aim == Some(Aim::Replicas) { 3 } else { 1 };
         let mut weights = [8, 6, 6, 6, 6, 6, 4, 4, 2];
         for weight in &mut weights {
@@ -210,7 +228,19 @@ impl World {
             world.script.names_what_leaves = true;
             world.ticks = commands;
         }
+        if !S::TICKS {
+            world.ticks = 0;
+            world.limits.fuse = FuseSettings::default();
+        }
         world
+    }
+
+    /// What was published to a topic, as another world's input.
+    pub fn published(&self, topic: usize) -> Feed {
+        let contents =
+            |record: &RawRecord| (record.key.clone(), record.value.clone(), record.headers.clone());
+        let of = |number| self.log.read(TOPICS[topic], number, 0, usize::MAX).iter().map(contents);
+        (0..self.partitions).map(|number| of(number).collect()).collect()
     }
 
     /// A world in which nothing happens by itself.
@@ -218,7 +248,7 @@ impl World {
         let mut log = MemoryLog::default();
         TOPICS.iter().for_each(|topic| log.create(topic, partitions));
         let rules: Vec<_> = (1..=RULES_VERSIONS).map(script::rules).collect();
-        let judge = |number| Judge::new(number, partitions, codec(partitions), rules.clone());
+        let judge = |number| Judge::new(number, partitions, rules.clone());
         Self {
             chance,
             partitions,
@@ -334,7 +364,7 @@ impl World {
         let record = self.script.next(&mut self.chance, LogTime(self.now));
         let key = record.0.as_deref().unwrap_or_default();
         let mut number = partition_of(key, self.partitions);
-        if self.chance.one_in(200) {
+        if S::TICKS && self.chance.one_in(200) {
             number = self.chance.place(self.partitions as usize) as i32;
         }
         if self.chance.one_in(15) {
@@ -384,6 +414,9 @@ impl World {
 
     /// The operator: releases blown fuses, ends diversions, sends dead letters again.
     pub fn operate(&mut self) {
+        if !S::TICKS {
+            return;
+        }
         let blown = |place: &usize| {
             let halted = self.owners[*place].partition.halted();
             matches!(halted, Some(Halt::FuseBlown { .. }))
@@ -413,8 +446,12 @@ impl World {
             return;
         }
         if self.chance.one_in(2) {
+            // With the id of the output that it was, or as a record of the outside.
             let mut headers = HeaderList::new();
-            headers.push_text(crate::codec::headers::REPLAY_ID, "run");
+            if let Some(id) = letter.headers.text(SRC).filter(|_| self.chance.one_in(2)) {
+                headers.push_text(SRC, id);
+            }
+            headers.push_text(REPLAY_ID, "run");
             self.append(number, (letter.key, letter.value, headers));
         } else {
             let through = self.log.end(TOPICS[1], number);

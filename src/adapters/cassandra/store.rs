@@ -193,7 +193,7 @@ impl Store {
                     &*row.key,
                     item,
                     row.pos,
-                    row.bytes.as_slice(),
+                    row.bytes.as_ref(),
                     timestamp,
                 ));
             }
@@ -208,7 +208,7 @@ impl Store {
                     log.partition,
                     bucket,
                     &*row.key,
-                    row.bytes.as_slice(),
+                    row.bytes.as_ref(),
                     timestamp,
                 ));
             }

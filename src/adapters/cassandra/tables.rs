@@ -7,7 +7,8 @@ use super::{failure::StoreError, settings::CassandraSettings};
 use scylla::client::session::Session;
 
 /// Every version of the tables, oldest first.
-const VERSIONS: &[(i32, &str)] = &[(1, include_str!("../../../cassandra/1.cql"))];
+const VERSIONS: &[(i32, &str)] =
+    &[(1, include_str!("../../../cassandra/1.cql")), (2, include_str!("../../../cassandra/2.cql"))];
 
 /// What `tables apply` would do or did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,13 +191,19 @@ async fn table_ttl(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::topics::TOPICS;
 
-    /// Goal: the statements that are run are the ones in the file. Method: count and look.
+    /// Goal: the statements that are run are the ones in the files. Method: count and look; every
+    /// stage that has an input has its two tables.
     #[test]
-    fn the_file_splits_into_statements() {
-        let all = statements(VERSIONS[0].1);
+    fn the_files_split_into_statements() {
+        let all: Vec<String> = VERSIONS.iter().flat_map(|(_, text)| statements(text)).collect();
         assert_eq!(all.len(), tables().len());
         assert!(all.iter().all(|statement| statement.starts_with("CREATE TABLE IF NOT EXISTS ")));
-        assert!(tables().contains(&"authorisation_head"));
+        for stage in TOPICS.iter().filter_map(|spec| spec.input_of) {
+            for name in [format!("{stage}_head"), format!("{stage}_side")] {
+                assert!(tables().contains(&name.as_str()), "{name}");
+            }
+        }
     }
 }

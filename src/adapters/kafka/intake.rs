@@ -6,6 +6,7 @@
 
 use super::{client, settings::KafkaSettings};
 use crate::codec::{dead_letter::TimestampType, headers::HeaderList, raw::RawRecord};
+use crate::runtime::telemetry;
 use rdkafka::{
     ClientContext, Offset, Timestamp, TopicPartitionList,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
@@ -28,6 +29,12 @@ const BATCH_RECORDS: usize = 512;
 
 /// How long committed offsets and watermarks are waited for at an assignment.
 const LOOK_UP: Duration = Duration::from_secs(10);
+
+/// How long leaving the group may take before the process goes on to its end.
+const LEAVE_WAIT: Duration = Duration::from_secs(2);
+
+/// For the farewell itself, which the client sends in the background.
+const FAREWELL_WAIT: Duration = Duration::from_millis(150);
 
 /// Where a newly assigned partition stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,16 +256,18 @@ impl Intake {
         }
     }
 
-    /// Leaves the group. Dropping the client can hang when the broker is gone, so that happens on a
-    /// thread of its own that nobody waits for.
-    pub fn leave(self) {
+    /// Leaves the group, so that its partitions go to others at once and not after the session's
+    /// time-out. The client hands the revocation out inside a poll and says its farewell after it,
+    /// so polling goes on for that long; never longer than a bounded wait, since the broker may be
+    /// away. The client itself is not dropped: that can hang, and the process ends anyway.
+    pub fn leave(&self) {
         self.consumer.unsubscribe();
-        let spawned = std::thread::Builder::new()
-            .name("consumer-drop".to_owned())
-            .spawn(move || drop(self.consumer));
-        if let Err(error) = spawned {
-            tracing::debug!(%error, "no thread to drop the consumer on");
+        let deadline_ms = telemetry::steady_ms() + LEAVE_WAIT.as_millis() as u64;
+        let is_assigned = || self.consumer.assignment().is_ok_and(|list| list.count() > 0);
+        while is_assigned() && telemetry::steady_ms() < deadline_ms {
+            let _ = self.consumer.poll(Duration::from_millis(20));
         }
+        let _ = self.consumer.poll(FAREWELL_WAIT);
     }
 }
 

@@ -43,7 +43,7 @@ impl MemoryStore {
 
     /// Writes one row under a timestamp. Panics on another value under the same timestamp.
     pub fn write_row(&mut self, place: Place, row: &RowWrite, timestamp_us: i64) {
-        let cell = Cell { timestamp_us, bytes: row.bytes.clone() };
+        let cell = Cell { timestamp_us, bytes: row.bytes.to_vec() };
         let key = Box::from(row.key.as_ref());
         match &row.item {
             None => put(self.heads.entry(place).or_default(), key, cell),

@@ -40,6 +40,9 @@ impl<'a> Outputs<'a> {
         let mut known: HashMap<&str, usize> = HashMap::with_capacity(records.len());
         let mut newest = 0;
         for record in records {
+            if record.offset == 0 && record.headers.text("tapline-birth").is_some() {
+                continue;
+            }
             let text = record.headers.text("tapline-src").unwrap_or("");
             let source = Source::parse(text).filter(|source| {
                 source.partition == partition

@@ -27,11 +27,18 @@ pub enum Halt {
     VersionUnknown,
     /// The upstream's running number or hash chain does not fit.
     ChainBroken,
+    /// A record does not fit the state: an invariant is broken.
+    Disagreement,
 }
 
 impl Halt {
-    pub const ALL: [Halt; 4] =
-        [Halt::FuseOpen, Halt::SchemaUnknown, Halt::VersionUnknown, Halt::ChainBroken];
+    pub const ALL: [Halt; 5] = [
+        Halt::FuseOpen,
+        Halt::SchemaUnknown,
+        Halt::VersionUnknown,
+        Halt::ChainBroken,
+        Halt::Disagreement,
+    ];
 
     pub fn code(self) -> &'static str {
         match self {
@@ -39,6 +46,7 @@ impl Halt {
             Halt::SchemaUnknown => "schema_unknown",
             Halt::VersionUnknown => "version_unknown",
             Halt::ChainBroken => "chain_broken",
+            Halt::Disagreement => "disagreement",
         }
     }
 }

@@ -149,7 +149,7 @@ fn ready_and_started_follow_the_rules() {
         fits(ready(&report), not_ready, name);
         fits(started(&report), not_started, name);
     }
-    for cause in [Halt::FuseOpen, Halt::SchemaUnknown, Halt::VersionUnknown, Halt::ChainBroken] {
+    for cause in Halt::ALL {
         let mut report = healthy();
         halt(&mut report, cause);
         fits(ready(&report), cause.code(), "halted");

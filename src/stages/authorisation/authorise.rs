@@ -9,7 +9,7 @@ use super::{
     Step, checks,
     draft::{Draft, Target, grow},
     limits::{self, Spending},
-    matching,
+    matching, settling,
 };
 use crate::domain::{
     command::{Authorise, HoldClass, Purchase},
@@ -175,6 +175,12 @@ pub(super) fn approve(
         taken_minor: growth.taken_minor,
         requested_minor: request.amount_minor,
         authorisation_code: target.payment.authorisation_code.clone(),
+        // What the merchant charged is known of the whole amount only.
+        settlement: if growth.taken_minor == request.amount_minor {
+            settling::amount(&draft, request.purchase, growth.taken_minor)
+        } else {
+            None
+        },
         purchase: request.purchase.clone(),
     };
     let answer = Answer { accepted_minor: growth.approved_minor, reason: None };

@@ -22,12 +22,13 @@ mod present;
 mod refund;
 mod repeat;
 mod reverse;
+mod settling;
 mod side_rows;
 mod suspense;
 
 pub use change::Change;
 
-use super::{Cause, Context, Outgoing, Poison, Scope, Stage, Topic, Transition};
+use super::{Cause, Context, Outgoing, Poison, Refused, Scope, Stage, Topic, Transition};
 use crate::domain::{
     account::{Account, Item},
     command::{AccountCommand, Command, PARTITION_KEY, Tick},
@@ -55,7 +56,7 @@ pub enum Output {
 }
 
 /// What a step of this stage gives.
-type Step = Result<Transition<Change, Output>, Poison>;
+type Step = Result<Transition<Change, Output>, Refused>;
 
 impl Stage for Authorisation {
     const NAME: &'static str = "authorisation";
@@ -111,7 +112,7 @@ impl Stage for Authorisation {
         head.items.insert(id, item);
     }
 
-    fn deadline(head: &Account, rules: &Rules) -> Option<LogTime> {
+    fn deadline(_key: &str, head: &Account, rules: &Rules) -> Option<LogTime> {
         due::deadline(head, rules)
     }
 

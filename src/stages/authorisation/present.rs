@@ -7,7 +7,7 @@
 use super::{
     Poison, Step, checks,
     draft::{Draft, Target, grow},
-    limits, matching, suspense,
+    limits, matching, settling, suspense,
 };
 use crate::domain::{
     account::Alias,
@@ -43,6 +43,7 @@ pub(super) fn present(mut draft: Draft, place: ItemId, mark: Mark, command: &Pre
         released_minor: posted.released_minor,
         match_rule,
         reference: command.reference.clone(),
+        settlement: settling::amount(&draft, &command.purchase, command.amount_minor),
         purchase: command.purchase.clone(),
     };
     draft.keep(target, mark, Answer { accepted_minor: command.amount_minor, reason: None })?;
@@ -159,6 +160,8 @@ pub(super) fn reverse_presentment(
         presentment_reversed_minor: reversed_minor,
         excess_minor,
         reference: command.reference.clone(),
+        network: target.payment.network.clone(),
+        merchant_category: target.payment.merchant_category,
     };
     draft.keep(target, mark, Answer { accepted_minor: command.amount_minor, reason: None })?;
     draft.emit(Event::PresentmentReversed(reversed));

@@ -6,7 +6,7 @@
 use super::{
     Step, checks,
     draft::{Draft, grow},
-    matching, present, suspense,
+    matching, present, settling, suspense,
 };
 use crate::domain::{
     command::{AuthoriseRefund, CommandKind, Refund},
@@ -43,6 +43,7 @@ pub(super) fn refund(mut draft: Draft, place: ItemId, mark: Mark, command: &Refu
         refunded_minor: command.amount_minor,
         match_rule,
         reference: command.reference.clone(),
+        settlement: settling::amount(&draft, &command.purchase, command.amount_minor),
         purchase: command.purchase.clone(),
     };
     draft.keep(target, mark, Answer { accepted_minor: command.amount_minor, reason: None })?;

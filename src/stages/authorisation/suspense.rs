@@ -33,6 +33,10 @@ pub(super) fn payment(draft: Draft, target: Target, mark: Mark, exception: Excep
     if let Some(purchase) = purchase {
         matching::describe_blank(&mut target.payment, purchase);
     }
+    let network = match purchase {
+        Some(purchase) => purchase.network.clone(),
+        None => target.payment.network.clone(),
+    };
     draft.keep(target, mark, Answer { accepted_minor: 0, reason: Some(reason) })?;
     let payment_id = Some(payment_id.clone());
     draft.emit(Event::MovedToSuspense(MovedToSuspense {
@@ -41,6 +45,7 @@ pub(super) fn payment(draft: Draft, target: Target, mark: Mark, exception: Excep
         owed_minor,
         currency,
         reason,
+        network,
     }));
     draft.finish()
 }
@@ -61,6 +66,7 @@ pub(super) fn booking(
         owed_minor,
         currency,
         reason,
+        network: "".into(),
     }));
     draft.finish()
 }
