@@ -26,7 +26,11 @@ use tapline::{
         account::{Account, Item},
         command::AccountCommand,
         event::AccountEvent,
+        ledger::PostingSet,
+        settlement::SettlementRecord,
+        window::WindowEvent,
     },
+    stages::settlement::{posting, windows},
 };
 
 /// Runs `$check::<T>(subject, ...)` with the type of each subject.
@@ -36,6 +40,12 @@ macro_rules! for_each_subject {
         $check::<AccountEvent>(Subject::Events $(, $argument)*);
         $check::<Row<Account>>(Subject::Head $(, $argument)*);
         $check::<SideRow<Item>>(Subject::Side $(, $argument)*);
+        $check::<PostingSet>(Subject::Postings $(, $argument)*);
+        $check::<Row<posting::Head>>(Subject::PostingHead $(, $argument)*);
+        $check::<SettlementRecord>(Subject::Parts $(, $argument)*);
+        $check::<WindowEvent>(Subject::Windows $(, $argument)*);
+        $check::<Row<windows::Windows>>(Subject::WindowsHead $(, $argument)*);
+        $check::<SideRow<windows::Item>>(Subject::WindowsSide $(, $argument)*);
     };
 }
 
@@ -237,6 +247,12 @@ fn rewritten(subject: Subject, bytes: &[u8]) -> Vec<u8> {
         Subject::Events => of::<AccountEvent>(subject, bytes),
         Subject::Head => of::<Row<Account>>(subject, bytes),
         Subject::Side => of::<SideRow<Item>>(subject, bytes),
+        Subject::Postings => of::<PostingSet>(subject, bytes),
+        Subject::PostingHead => of::<Row<posting::Head>>(subject, bytes),
+        Subject::Parts => of::<SettlementRecord>(subject, bytes),
+        Subject::Windows => of::<WindowEvent>(subject, bytes),
+        Subject::WindowsHead => of::<Row<windows::Windows>>(subject, bytes),
+        Subject::WindowsSide => of::<SideRow<windows::Item>>(subject, bytes),
     }
 }
 

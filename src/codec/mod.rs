@@ -7,12 +7,14 @@
 //! `raw` a record as read; `frame` positions, ids, hash chain; `headers`; `schemas` the table
 //! of compiled-in schemas; `avro` encode and decode: `binary` the current version, `resolve` the
 //! others; `limits` what is refused, `codes` under which names; `dead_letter`; `partitioner`;
-//! `snapshot` checkpoint rows; `rules` files; `topics` their table; `json` records for people,
-//! masked; `authorisation` the codec of that stage.
+//! `births` the first records of topics; `snapshot` checkpoint rows; `rules` files; `topics` their
+//! table; `json` records for people, masked; `authorisation`, `posting` and `windows` the codecs of
+//! those stages.
 
 pub mod authorisation;
 pub mod avro;
 pub mod binary;
+pub mod births;
 pub mod codes;
 pub mod dead_letter;
 pub mod frame;
@@ -20,12 +22,14 @@ pub mod headers;
 pub mod json;
 pub mod limits;
 pub mod partitioner;
+pub mod posting;
 pub mod raw;
 pub mod resolve;
 pub mod rules;
 pub mod schemas;
 pub mod snapshot;
 pub mod topics;
+pub mod windows;
 
 #[cfg(test)]
 mod tests;

@@ -14,11 +14,27 @@ pub enum Subject {
     Events,
     Head,
     Side,
+    Postings,
+    PostingHead,
+    Parts,
+    Windows,
+    WindowsHead,
+    WindowsSide,
 }
 
 impl Subject {
-    pub const ALL: &'static [Subject] =
-        &[Subject::Commands, Subject::Events, Subject::Head, Subject::Side];
+    pub const ALL: &'static [Subject] = &[
+        Subject::Commands,
+        Subject::Events,
+        Subject::Head,
+        Subject::Side,
+        Subject::Postings,
+        Subject::PostingHead,
+        Subject::Parts,
+        Subject::Windows,
+        Subject::WindowsHead,
+        Subject::WindowsSide,
+    ];
 
     /// The name of its folder under `schemas/`; for a topic, the topic's name.
     pub fn name(self) -> &'static str {
@@ -27,6 +43,12 @@ impl Subject {
             Subject::Events => "payments.events.v1",
             Subject::Head => "authorisation.head",
             Subject::Side => "authorisation.side",
+            Subject::Postings => "ledger.postings.v1",
+            Subject::PostingHead => "posting.head",
+            Subject::Parts => "settlement.parts.v1",
+            Subject::Windows => "settlement.windows.v1",
+            Subject::WindowsHead => "windows.head",
+            Subject::WindowsSide => "windows.side",
         }
     }
 }
@@ -53,6 +75,12 @@ const TEXTS: &[(Subject, u32, &str)] = texts! {
     Events 1 "payments.events.v1/1.avsc",
     Head 1 "authorisation.head/1.avsc",
     Side 1 "authorisation.side/1.avsc",
+    Postings 1 "ledger.postings.v1/1.avsc",
+    PostingHead 1 "posting.head/1.avsc",
+    Parts 1 "settlement.parts.v1/1.avsc",
+    Windows 1 "settlement.windows.v1/1.avsc",
+    WindowsHead 1 "windows.head/1.avsc",
+    WindowsSide 1 "windows.side/1.avsc",
 };
 
 static VERSIONS: LazyLock<Vec<Version>> = LazyLock::new(|| {

@@ -145,6 +145,15 @@ pub struct PaymentAuthorised {
     pub requested_minor: i64,
     pub authorisation_code: Box<str>,
     pub purchase: Purchase,
+    /// Of what was taken; absent where it settles in the account's currency.
+    pub settlement: Option<SettlementAmount>,
+}
+
+/// What the network asks for in another currency than the account's (I7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettlementAmount {
+    pub minor: i64,
+    pub currency: Currency,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -199,15 +208,21 @@ pub struct PaymentPresented {
     pub match_rule: MatchRule,
     pub reference: Box<str>,
     pub purchase: Purchase,
+    /// Of what was presented; absent where it settles in the account's currency.
+    pub settlement: Option<SettlementAmount>,
 }
 
-/// T12. `excess_minor`: beyond what was cleared, booked to suspense.
+/// T12. `excess_minor`: beyond what was cleared, booked to suspense. The message names no purchase,
+/// so network and category are the payment's, and it settles in the account's currency.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PresentmentReversed {
     pub payment: PaymentAfter,
     pub presentment_reversed_minor: i64,
     pub excess_minor: i64,
     pub reference: Box<str>,
+    /// Empty where the payment is unknown.
+    pub network: Box<str>,
+    pub merchant_category: Option<i32>,
 }
 
 /// T13.
@@ -226,6 +241,8 @@ pub struct PaymentRefunded {
     pub match_rule: MatchRule,
     pub reference: Box<str>,
     pub purchase: Purchase,
+    /// Of what was refunded; absent where it settles in the account's currency.
+    pub settlement: Option<SettlementAmount>,
 }
 
 /// T7: a reversal's original never came within the tombstone's time to live.
@@ -267,6 +284,8 @@ pub struct MovedToSuspense {
     pub owed_minor: i64,
     pub currency: Currency,
     pub reason: Reason,
+    /// Empty where the command concerns no card network, or an unknown payment.
+    pub network: Box<str>,
 }
 
 /// R2: the first answer again; nothing moved.

@@ -14,12 +14,16 @@
 
 pub mod account;
 pub mod command;
+pub mod cycle;
 pub mod event;
 pub mod fingerprint;
 pub mod ids;
+pub mod ledger;
 pub mod mark;
 pub mod money;
 pub mod payment;
 pub mod reason;
 pub mod rules;
+pub mod settlement;
 pub mod time;
+pub mod window;

@@ -32,6 +32,8 @@ pub enum Reason {
     Diverted,
     /// Another message opened the account before.
     AccountExists,
+    /// More was presented back than was cleared; what is beyond stands in suspense.
+    ExceedsCleared,
 }
 
 impl Reason {
@@ -58,6 +60,7 @@ impl Reason {
             Reason::Conflict => "conflict",
             Reason::Diverted => "diverted",
             Reason::AccountExists => "account_exists",
+            Reason::ExceedsCleared => "exceeds_cleared",
         }
     }
 }

@@ -153,6 +153,7 @@ impl<'a> Sample<'a> {
             "network" => ["visa", "mastercard"][number % 2].to_owned(),
             "item" => format!("p:pay-{number:06}"),
             "scope" => format!("card:tok_{number:06}"),
+            "content" => format!("{number:064x}"),
             other => format!("{other}-{number:06}"),
         }
     }
