@@ -49,6 +49,9 @@ pub enum Command {
     Payment(super::payment::PaymentCommand),
     /// How far behind each partition is, in records, seconds and money
     Lag(super::lag::LagArgs),
+    /// Files of the networks and the bank: check, import, list
+    #[command(subcommand)]
+    Clearing(super::clearing::ClearingCommand),
     /// Records that could not be applied
     #[command(subcommand)]
     DeadLetters(super::letters::LettersCommand),
@@ -85,6 +88,7 @@ pub fn run(cli: Cli) -> i32 {
         Command::Account(command) => super::account::run(common, command),
         Command::Payment(command) => super::payment::run(common, command),
         Command::Lag(args) => super::lag::run(common, &args),
+        Command::Clearing(command) => super::clearing::run(common, command),
         Command::DeadLetters(command) => super::letters::run(common, command),
         Command::Offsets(command) => super::offsets::run(common, command),
         Command::Schemas(command) => super::schemas::run(common, command),

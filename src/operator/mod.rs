@@ -8,6 +8,7 @@ pub mod acting;
 pub mod amounts;
 pub mod apply;
 pub mod checking;
+pub mod clearing;
 pub mod cli;
 pub mod configs;
 pub mod connect;

@@ -23,10 +23,19 @@ pub fn exponent(currency: Currency) -> Option<u32> {
     iso_currency::Currency::from_code(currency.as_str())?.exponent().map(u32::from)
 }
 
-/// `[-]digits[.digits]` as minor units of the currency.
+/// `[-]digits[.digits]` as minor units of the currency, at most what one message may name.
 ///
 /// Errors: see [`AmountError`]; the caller adds file, line and field.
 pub fn minor(text: &str, currency: Currency) -> Result<i64, AmountError> {
+    bounded(text, currency, AMOUNT_MINOR_MAX)
+}
+
+/// The same for a sum of many amounts, up to what 64 bits hold.
+pub fn sum_minor(text: &str, currency: Currency) -> Result<i64, AmountError> {
+    bounded(text, currency, i64::MAX)
+}
+
+fn bounded(text: &str, currency: Currency, minor_max: i64) -> Result<i64, AmountError> {
     let exponent = exponent(currency).ok_or(AmountError::CurrencyUnknown)?;
     let (sign, digits) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
@@ -48,10 +57,8 @@ pub fn minor(text: &str, currency: Currency) -> Result<i64, AmountError> {
     let padding = std::iter::repeat_n(b'0', exponent as usize - kept.len());
     let mut minor: i64 = 0;
     for digit in whole.bytes().chain(kept.bytes()).chain(padding) {
-        minor = minor * 10 + i64::from(digit - b'0');
-        if minor > AMOUNT_MINOR_MAX {
-            return Err(AmountError::TooLarge);
-        }
+        let next = minor.checked_mul(10).and_then(|ten| ten.checked_add(i64::from(digit - b'0')));
+        minor = next.filter(|next| *next <= minor_max).ok_or(AmountError::TooLarge)?;
     }
     Ok(sign * minor)
 }
@@ -105,9 +112,20 @@ mod tests {
         ] {
             let currency = Currency::parse(currency).unwrap();
             assert_eq!(minor(text, currency), then, "{text} {currency}");
+            if !matches!(then, Err(TooLarge)) {
+                assert_eq!(sum_minor(text, currency), then, "{text} {currency} as a sum");
+            }
             if let Ok(amount) = then {
                 assert_eq!(minor(&decimal(amount, currency), currency), then, "{text} written");
             }
+        }
+        let yen = Currency::parse("JPY").unwrap();
+        for (text, then) in [
+            ("9223372036854775807", Ok(i64::MAX)),
+            ("-9223372036854775807", Ok(-i64::MAX)),
+            ("9223372036854775808", Err(TooLarge)),
+        ] {
+            assert_eq!(sum_minor(text, yen), then, "{text} as a sum");
         }
     }
 }

@@ -5,29 +5,27 @@
 //! must not move money again. Rules: docs/payments.md, "Real data".
 
 use super::{
+    card_rows::{self, Columns, DAY},
     dated::{Planned, Play, Rank},
     files,
     oracle::CityOracle,
     table::{Encoding, FileError, Form, Row, Table, file_name},
 };
 use crate::domain::{
-    account::{CardStatus, HolderRole},
-    command::{
-        Authorise, ChangeCard, ChangeHolder, Channel, Command, HoldClass, OpenAccount, Present,
-        Purchase, Refund,
-    },
+    command::{Authorise, Command, HoldClass, Purchase},
     ids::{AccountId, CardToken, MessageId, PaymentId},
     money::Currency,
     time::LogTime,
 };
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
+
+pub use super::card_rows::Month;
 
 pub const PREFIX: &str = "pcard-";
 const TOTALS: &str = "control-totals.csv";
-const DAY: &str = "%Y-%m-%d";
 /// Credit line of every division: ten million dollars.
 const CREDIT_LINE_MINOR: i64 = 1_000_000_000;
 
@@ -37,6 +35,8 @@ const ROW_FORM: Form = form(&[&[
     "transaction amount", "transaction currency", "original amount", "original currency",
     "g/l account", "cost centre", "merchant type", "merchant type description",
 ]]);
+const COLUMNS: Columns =
+    Columns { merchant: 4, amount: 5, currency: 6, original_amount: 7, original_currency: 8 };
 const TOTAL_FORM: Form =
     form(&[&["file month", "first row", "last row", "division", "publisher total"]]);
 
@@ -82,29 +82,10 @@ impl Payment {
         })
     }
 
-    fn presentment_or_refund(&self, currency: Currency) -> Command {
-        let (payment_id, purchase) = (self.payment_id(), self.purchase.clone());
-        let reference = self.row_id.clone();
-        match self.amount_minor {
-            amount_minor @ 0.. => Command::Present(Present {
-                payment_id,
-                amount_minor,
-                currency,
-                purchase,
-                authorisation_code: "".into(),
-                reference,
-                sequence_number: 1,
-                sequence_count: 1,
-                last: true,
-            }),
-            amount_minor => Command::Refund(Refund {
-                payment_id,
-                amount_minor: -amount_minor,
-                currency,
-                purchase,
-                reference,
-            }),
-        }
+    /// The message that moves the money.
+    pub fn presentment_or_refund(&self, currency: Currency) -> Command {
+        let (id, purchase) = (self.payment_id(), &self.purchase);
+        card_rows::presentment_or_refund(id, self.amount_minor, currency, purchase, &self.row_id)
     }
 }
 
@@ -125,14 +106,6 @@ impl ControlTotal {
     }
 }
 
-/// One month's file: its rows are `payments[first..first + rows]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Month {
-    pub name: Box<str>,
-    pub first: usize,
-    pub rows: usize,
-}
-
 /// The files of one folder.
 pub struct City {
     pub currency: Currency,
@@ -150,12 +123,17 @@ pub struct City {
 impl City {
     /// Reads every pcard-*.csv by name, and control-totals.csv if it is there.
     pub fn read(folder: &Path) -> Result<Self, FileError> {
+        Self::of_files(folder, &files(folder, PREFIX, ".csv")?)
+    }
+
+    /// Reads these months' files, in their order, and control-totals.csv of `folder`.
+    pub fn of_files(folder: &Path, paths: &[PathBuf]) -> Result<Self, FileError> {
         // Checked by the tests of `amount`: a currency that ISO lists.
         let currency = Currency::parse("CAD").expect("three letters");
         let (mut payments, mut months) = (Vec::new(), Vec::new());
-        for path in files(folder, PREFIX, ".csv")? {
-            let table = Table::read(&path, ROW_FORM)?;
-            let name = file_name(&path);
+        for path in paths {
+            let table = Table::read(path, ROW_FORM)?;
+            let name = file_name(path);
             let name = name.trim_start_matches(PREFIX).trim_end_matches(".csv").into();
             months.push(Month { name, first: payments.len(), rows: table.rows().len() });
             for row in table.rows() {
@@ -213,7 +191,7 @@ impl City {
     }
 
     /// Accounts, their holders and cards, each on the day of its first use.
-    fn openings(&self) -> Vec<Planned> {
+    pub fn openings(&self) -> Vec<Planned> {
         let mut accounts: BTreeMap<&AccountId, LogTime> = BTreeMap::new();
         let mut cards: BTreeMap<(&AccountId, &CardToken), LogTime> = BTreeMap::new();
         for payment in &self.payments {
@@ -229,40 +207,15 @@ impl City {
             cards.entry(card).and_modify(|day| *day = first.min(*day)).or_insert(first);
         }
         let mut planned = Vec::new();
-        for (place, (account, day)) in (0..).zip(&accounts) {
-            let open = OpenAccount {
-                currency: self.currency,
-                overdraft_limit_minor: CREDIT_LINE_MINOR,
-                limits: None,
-            };
-            let holder = ChangeHolder {
-                customer_id: account.as_str().into(),
-                role: HolderRole::Owner,
-                removed: false,
-            };
+        for (place, (account, day)) in (0..).zip(accounts) {
             let division = account.as_str().trim_start_matches("city-");
-            for (rank, message_id, body) in [
-                (Rank::Opening, format!("city-open-{division}"), Command::OpenAccount(open)),
-                (Rank::Holder, format!("city-holder-{division}"), Command::ChangeHolder(holder)),
-            ] {
-                planned.push(Planned::new(*day, (rank, place), account, message_id, body));
-            }
+            let terms = (self.currency, CREDIT_LINE_MINOR);
+            planned.extend(card_rows::opening(account, ("city", division), (day, place), terms));
         }
-        for (place, ((account, token), day)) in (0..).zip(&cards) {
-            let message_id =
-                format!("city-card-{}", token.as_str().trim_start_matches("tok_city_"));
-            let change = ChangeCard {
-                card_token: (*token).clone(),
-                customer_id: account.as_str().into(),
-                status: CardStatus::Active,
-                expires_at: None,
-                last_four: "".into(),
-                blocked_categories: Vec::new(),
-                blocked_channels: Vec::new(),
-                limits: None,
-            };
-            let body = Command::ChangeCard(change);
-            planned.push(Planned::new(*day, (Rank::Card, place), account, message_id, body));
+        for (place, ((account, token), day)) in (0..).zip(cards) {
+            let name = token.as_str().trim_start_matches("tok_city_");
+            let message_id = format!("city-card-{name}");
+            planned.push(card_rows::card(message_id, account, (day, place), token.clone(), ""));
         }
         planned
     }
@@ -284,9 +237,8 @@ fn read_payment(row: &Row, currency: Currency) -> Result<Payment, FileError> {
         "" => format!("tok_city_{division}_none").into(),
         other => format!("tok_city_{division}_{other}").into(),
     };
-    row.currency_is(6, currency)?;
-    let original_currency = row.currency(8)?;
-    let merchant_category = match row.text(11)?.as_ref() {
+    let (amount_minor, mut purchase) = card_rows::read(row, COLUMNS, currency, "city", card_token)?;
+    purchase.merchant_category = match row.text(11)?.as_ref() {
         "" => None,
         code if code.len() == 4 => Some(row.number::<u16>(11)?.into()),
         code => return Err(row.error(11, format_args!("'{code}' has not four digits"))),
@@ -296,18 +248,8 @@ fn read_payment(row: &Row, currency: Currency) -> Result<Payment, FileError> {
         row_id: row.id(1)?.into(),
         bought: row.day(2, DAY)?,
         posted: row.day(3, DAY)?,
-        amount_minor: row.amount_minor(5, currency)?,
-        purchase: Purchase {
-            card_token,
-            merchant_name: row.text(4)?.into(),
-            merchant_id: "".into(),
-            merchant_category,
-            country: "".into(),
-            channel: Channel::Unknown,
-            network: "city".into(),
-            original_minor: row.amount_minor(7, original_currency)?.abs(),
-            original_currency,
-        },
+        amount_minor,
+        purchase,
     })
 }
 

@@ -5,22 +5,24 @@
 //! several rows, and repeated purchases are real (R7). Rules: docs/payments.md, "Real data".
 
 use super::{
+    card_rows::{self, Columns, DAY, Month},
     dated::{Planned, Play, Rank, Step},
     files,
     table::{Encoding, FileError, Form, Row, Table, file_name},
     tally::Tally,
 };
 use crate::domain::{
-    account::{CardStatus, HolderRole},
-    command::{ChangeCard, ChangeHolder, Channel, Command, OpenAccount, Present, Purchase, Refund},
+    command::{Command, Purchase},
     ids::AccountId,
     money::Currency,
     time::LogTime,
 };
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 pub const PREFIX: &str = "purchase-card-";
-const DAY: &str = "%Y-%m-%d";
 
 /// The columns up to the card; what follows is the council's own accounting. Some months have a
 /// tax column before the merchant, some of those the billing currency a second time.
@@ -60,32 +62,14 @@ pub struct Payment {
 }
 
 impl Payment {
-    fn account(&self) -> AccountId {
+    pub fn account(&self) -> AccountId {
         format!("council-{}", self.last_four).into()
     }
 
-    fn command(&self, currency: Currency) -> Command {
-        let (payment_id, purchase) = (self.id.as_str().into(), self.purchase.clone());
-        match self.amount_minor {
-            amount_minor @ 0.. => Command::Present(Present {
-                payment_id,
-                amount_minor,
-                currency,
-                purchase,
-                authorisation_code: "".into(),
-                reference: "".into(),
-                sequence_number: 1,
-                sequence_count: 1,
-                last: true,
-            }),
-            amount_minor => Command::Refund(Refund {
-                payment_id,
-                amount_minor: -amount_minor,
-                currency,
-                purchase,
-                reference: "".into(),
-            }),
-        }
+    /// The message that moves the money.
+    pub fn presentment_or_refund(&self, currency: Currency) -> Command {
+        let (id, purchase) = (self.id.as_str().into(), &self.purchase);
+        card_rows::presentment_or_refund(id, self.amount_minor, currency, purchase, "")
     }
 }
 
@@ -94,18 +78,26 @@ pub struct Council {
     pub currency: Currency,
     /// In the order of the files, months ascending.
     pub payments: Vec<Payment>,
+    pub months: Vec<Month>,
 }
 
 impl Council {
     /// Reads every purchase-card-*.csv by name.
     pub fn read(folder: &Path) -> Result<Self, FileError> {
+        Self::of_files(folder, &files(folder, PREFIX, ".csv")?)
+    }
+
+    /// Reads these months' files, in their order.
+    pub fn of_files(folder: &Path, paths: &[PathBuf]) -> Result<Self, FileError> {
         // Checked by the tests of `amount`: a currency that ISO lists.
         let currency = Currency::parse("GBP").expect("three letters");
-        let mut payments = Vec::new();
-        for path in files(folder, PREFIX, ".csv")? {
-            let name = file_name(&path);
+        let (mut payments, mut months) = (Vec::new(), Vec::new());
+        for path in paths {
+            let name = file_name(path);
             let month = name.trim_start_matches(PREFIX).trim_end_matches(".csv");
-            let table = Table::read(&path, FORM)?;
+            let table = Table::read(path, FORM)?;
+            let (first, rows) = (payments.len(), table.rows().len());
+            months.push(Month { name: month.into(), first, rows });
             for (record, row) in (1..).zip(table.rows()) {
                 let id = format!("council-{month}-{record}");
                 payments.push(read_payment(&row, id, table.layout, currency)?);
@@ -114,7 +106,7 @@ impl Council {
         if payments.is_empty() {
             return Err(FileError::of_file(folder, "no row in any purchase-card-*.csv"));
         }
-        Ok(Self { currency, payments })
+        Ok(Self { currency, payments, months })
     }
 
     pub fn play(&self) -> Play {
@@ -123,7 +115,7 @@ impl Council {
             // A presentment of nothing moves nothing and is no message.
             if payment.amount_minor != 0 {
                 let (order, id) = ((Rank::Presentment, place), payment.id.clone());
-                let body = payment.command(self.currency);
+                let body = payment.presentment_or_refund(self.currency);
                 planned.push(Planned::new(payment.day, order, &payment.account(), id, body));
             }
         }
@@ -142,41 +134,20 @@ impl Council {
     }
 
     /// Every card is an account with one holder, opened on the day of its first use.
-    fn openings(&self) -> Vec<Planned> {
+    pub fn openings(&self) -> Vec<Planned> {
         let mut cards: BTreeMap<&str, LogTime> = BTreeMap::new();
         for payment in &self.payments {
             let first = cards.entry(&payment.last_four).or_insert(payment.day);
             *first = payment.day.min(*first);
         }
         let mut planned = Vec::new();
-        for (place, (last_four, day)) in (0..).zip(&cards) {
-            let name = format!("council-{last_four}");
-            let account = AccountId::from(name.as_str());
-            let open =
-                OpenAccount { currency: self.currency, overdraft_limit_minor: 0, limits: None };
-            let holder = ChangeHolder {
-                customer_id: name.as_str().into(),
-                role: HolderRole::Owner,
-                removed: false,
-            };
-            let card = ChangeCard {
-                card_token: format!("tok_council_{last_four}").into(),
-                customer_id: name.as_str().into(),
-                status: CardStatus::Active,
-                expires_at: None,
-                last_four: (*last_four).into(),
-                blocked_categories: Vec::new(),
-                blocked_channels: Vec::new(),
-                limits: None,
-            };
-            for (rank, what, body) in [
-                (Rank::Opening, "open", Command::OpenAccount(open)),
-                (Rank::Holder, "holder", Command::ChangeHolder(holder)),
-                (Rank::Card, "card", Command::ChangeCard(card)),
-            ] {
-                let message_id = format!("council-{what}-{last_four}");
-                planned.push(Planned::new(*day, (rank, place), &account, message_id, body));
-            }
+        for (place, (last_four, day)) in (0..).zip(cards) {
+            let account = AccountId::from(format!("council-{last_four}"));
+            let (on, terms) = ((day, place), (self.currency, 0));
+            planned.extend(card_rows::opening(&account, ("council", last_four), on, terms));
+            let token = format!("tok_council_{last_four}").into();
+            let message_id = format!("council-card-{last_four}");
+            planned.push(card_rows::card(message_id, &account, on, token, last_four));
         }
         planned
     }
@@ -196,23 +167,9 @@ fn read_payment(
         // The text is not repeated here: it might be a whole card number.
         return Err(row.error(card, "not stars and the last four digits"));
     }
-    row.currency_is(5, currency)?;
-    let original_currency = row.currency(3)?;
-    Ok(Payment {
-        id,
-        day: row.day(0, DAY)?,
-        last_four: last_four.into(),
-        amount_minor: row.amount_minor(4, currency)?,
-        purchase: Purchase {
-            card_token: format!("tok_council_{last_four}").into(),
-            merchant_name: row.text(merchant)?.into(),
-            merchant_id: "".into(),
-            merchant_category: None,
-            country: "".into(),
-            channel: Channel::Unknown,
-            network: "council".into(),
-            original_minor: row.amount_minor(2, original_currency)?.abs(),
-            original_currency,
-        },
-    })
+    let columns =
+        Columns { merchant, amount: 4, currency: 5, original_amount: 2, original_currency: 3 };
+    let card_token = format!("tok_council_{last_four}").into();
+    let (amount_minor, purchase) = card_rows::read(row, columns, currency, "council", card_token)?;
+    Ok(Payment { id, day: row.day(0, DAY)?, last_four: last_four.into(), amount_minor, purchase })
 }

@@ -177,6 +177,7 @@ impl Fold {
                     match_rule: MatchRule::LifeCycle,
                     reference: told.reference.clone(),
                     purchase: told.purchase.clone(),
+                    settlement: None,
                 })
             }
             Command::Refund(told) => {
@@ -189,6 +190,7 @@ impl Fold {
                     match_rule: MatchRule::LifeCycle,
                     reference: told.reference.clone(),
                     purchase: told.purchase.clone(),
+                    settlement: None,
                 })
             }
             other => panic!("no answer to {other:?}"),
@@ -243,6 +245,7 @@ impl Fold {
             requested_minor: amount_minor,
             authorisation_code: "".into(),
             purchase: purchase.clone(),
+            settlement: None,
         })
     }
 }

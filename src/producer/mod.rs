@@ -10,6 +10,7 @@ pub mod authorise_only;
 pub mod bank;
 pub mod bank_days;
 pub mod books;
+pub mod card_rows;
 pub mod cards;
 pub mod city;
 pub mod council;
@@ -97,7 +98,7 @@ fn files(folder: &Path, prefix: &str, suffix: &str) -> Result<Vec<PathBuf>, File
 }
 
 #[cfg(test)]
-mod fold;
+pub(crate) mod fold;
 #[cfg(test)]
 mod real_files;
 #[cfg(test)]

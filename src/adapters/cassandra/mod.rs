@@ -4,6 +4,7 @@
 //! position as its timestamp and is repeated unchanged until it is acknowledged, so a late or second
 //! writer writes the same bytes. Never uses a lightweight transaction on the payment path.
 
+pub mod clearing_files;
 pub mod failure;
 pub mod incarnations;
 pub mod rules;
