@@ -268,7 +268,7 @@ fn runtime(read: &mut Reader) -> RuntimeConfig {
     }
     if settings.seal_interval > Duration::from_secs(10) {
         let fault = "makes every takeover repeat more than ten seconds";
-        read.wrong("runtime.seal_interval", fault, "write 20ms to 100ms");
+        read.wrong("runtime.seal_interval", fault, "write 100ms to 500ms");
     }
     if settings.ticks.is_some_and(|ticks| ticks > Duration::from_secs(60)) {
         let fault = "makes deadlines and commits more than a minute late";

@@ -127,7 +127,7 @@ pub const SETTINGS: &[Setting] = &[
     required("cassandra.in_flight", count(1, 1024), "64", "requests in flight; 32 to 256 is a good range"),
 
     required("runtime.ticks", Kind::DurationOrOff, "250ms", "how often a clock record is written into each command partition; `off` where somebody else does"),
-    required("runtime.seal_interval", Kind::Duration, "100ms", "pause between two checkpoints of changed state; answers do not wait for it, a takeover repeats what it covers"),
+    required("runtime.seal_interval", Kind::Duration, "500ms", "pause between two checkpoints of changed state; answers do not wait for it, a takeover repeats what it covers"),
     required("runtime.buckets_per_partition", count(1, 4096), "16", "rows of the store over which a partition's keys spread; never changes for a live topic"),
     required("runtime.inflight_records_max", count(1, 10_000_000), "10000", "records of a partition fetched and not yet applied, before polling stops"),
     required("runtime.inflight_bytes_max", count(MIB, 1 << 36), "16777216", "the same in bytes"),

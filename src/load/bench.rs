@@ -5,10 +5,9 @@
 //! with the machine, the versions and the settings it was measured with.
 
 use super::{
-    answers::Answers,
     lane::Lane,
-    latency::{Latency, Percentiles},
     machine::{Machine, Usage},
+    open_loop::{LatencyRun, measure_latency},
     workers::{Start, Worker},
 };
 use crate::adapters::kafka::{client, reader::Reader};
@@ -22,14 +21,7 @@ use crate::producer::{
 };
 use crate::runtime::telemetry;
 use serde::Serialize;
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -37,7 +29,9 @@ pub struct Settings {
     pub drain_commands: u64,
     pub latency_rate: u64,
     pub latency_seconds: u64,
+    /// At least this long, and until the servers have stopped compiling.
     pub warmup_seconds: u64,
+    pub warmup_seconds_max: u64,
     pub rounds: u32,
     pub no_bars: bool,
     pub stack_pids: Vec<(&'static str, u32)>,
@@ -76,16 +70,6 @@ pub struct Takeover {
     pub seconds: f64,
 }
 
-#[derive(Clone, Debug, Serialize)]
-pub struct LatencyRun {
-    pub rate: u64,
-    pub seconds: u64,
-    pub percentiles: Percentiles,
-    /// How far the sender fell behind its plan at worst.
-    pub schedule_lag_ms_max: f64,
-    pub cpu_cores: Vec<(String, f64)>,
-}
-
 impl Report {
     /// For people; the JSON form holds everything.
     pub fn shown(&self) -> String {
@@ -115,9 +99,10 @@ impl Report {
         }
         for run in &self.latency {
             lines.push(format!(
-                "latency at {}/s over {} s: {}; schedule lag {:.1} ms; cores: {}",
+                "latency at {}/s over {} s after {} s: {}; schedule lag {:.1} ms; cores: {}",
                 run.rate,
                 run.seconds,
+                run.warmup_seconds,
                 run.percentiles,
                 run.schedule_lag_ms_max,
                 named(&run.cpu_cores)
@@ -133,9 +118,9 @@ fn named(figures: &[(String, f64)]) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-type Outcome<T> = Result<T, String>;
+pub(super) type Outcome<T> = Result<T, String>;
 
-fn text(error: impl std::fmt::Display) -> String {
+pub(super) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
@@ -176,11 +161,12 @@ pub fn run(config: &Config, settings: &Settings, folder: &Path) -> Outcome<Repor
     wait_durable(config, &mut worker, settings.no_bars)?;
     for round in 1..=settings.rounds {
         say(&format!(
-            "latency {round} of {}: {} commands/s for {} s after {} s of warm-up",
+            "latency {round} of {}: {} commands/s for {} s after {} to {} s of warm-up",
             settings.rounds,
             settings.latency_rate,
             settings.latency_seconds,
-            settings.warmup_seconds
+            settings.warmup_seconds,
+            settings.warmup_seconds_max
         ));
         let run = measure_latency(config, settings, &mut lane, &mut taps, &worker)?;
         say(&format!("  {}", run.percentiles));
@@ -293,7 +279,7 @@ fn measure_drain(
     Ok((drain, takeover))
 }
 
-fn cpu_of(settings: &Settings, worker: Option<u32>) -> Vec<(String, f64)> {
+pub(super) fn cpu_of(settings: &Settings, worker: Option<u32>) -> Vec<(String, f64)> {
     let servers = settings.stack_pids.iter().copied();
     let worker = worker.map(|pid| ("worker", pid));
     servers
@@ -303,104 +289,7 @@ fn cpu_of(settings: &Settings, worker: Option<u32>) -> Vec<(String, f64)> {
         .collect()
 }
 
-fn difference(after: &[(String, f64)], before: &[(String, f64)]) -> Vec<(String, f64)> {
+pub(super) fn difference(after: &[(String, f64)], before: &[(String, f64)]) -> Vec<(String, f64)> {
     let was = |name: &str| before.iter().find(|(known, _)| known == name).map_or(0.0, |it| it.1);
     after.iter().map(|(name, seconds)| (name.clone(), seconds - was(name))).collect()
-}
-
-/// Open loop: each command at its planned time, whatever came back so far.
-fn measure_latency(
-    config: &Config,
-    settings: &Settings,
-    lane: &mut Lane,
-    taps: &mut AuthoriseOnly,
-    worker: &Worker,
-) -> Outcome<LatencyRun> {
-    let answers = Answers::open(&config.kafka, false).map_err(text)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let warm = Arc::new(AtomicBool::new(false));
-    let seen = Arc::new(AtomicU64::new(0));
-    let listener = std::thread::spawn({
-        let (stop, warm, seen) = (stop.clone(), warm.clone(), seen.clone());
-        move || listen(answers, &stop, &warm, &seen)
-    });
-    let every_us = 1_000_000.0 / settings.latency_rate as f64;
-    let total = settings.latency_rate * (settings.warmup_seconds + settings.latency_seconds);
-    let warmup = settings.latency_rate * settings.warmup_seconds;
-    let start_us = now_us() + 10_000;
-    let mut lag_us_max = 0;
-    let mut before = Vec::new();
-    let mut begun_ns = 0;
-    for number in 0..total {
-        let planned_us = start_us + (number as f64 * every_us) as i64;
-        let ahead_us = planned_us - now_us();
-        if ahead_us > 0 {
-            std::thread::park_timeout(Duration::from_micros(ahead_us as u64));
-        }
-        if number == warmup {
-            warm.store(true, Ordering::Release);
-            lag_us_max = 0;
-            before = cpu_of(settings, Some(worker.pid()));
-            begun_ns = telemetry::steady_ns();
-        }
-        lag_us_max = lag_us_max.max(now_us() - planned_us);
-        let command = taps.next_at(LogTime(planned_us / 1_000));
-        let ticket = lane.ticket(1);
-        lane.send(&command, Some(planned_us), &ticket).map_err(text)?;
-    }
-    let seconds = telemetry::seconds_since(begun_ns);
-    let after = cpu_of(settings, Some(worker.pid()));
-    lane.settle();
-    let deadline_ms = telemetry::steady_ms() + 30_000;
-    while seen.load(Ordering::Acquire) < total && telemetry::steady_ms() < deadline_ms {
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-    stop.store(true, Ordering::Release);
-    let latency = listener.join().map_err(|_| "the listener ended in a panic")??;
-    if seen.load(Ordering::Acquire) < total {
-        return Err(format!("{} of {total} answers came", seen.load(Ordering::Acquire)));
-    }
-    Ok(LatencyRun {
-        rate: settings.latency_rate,
-        seconds: settings.latency_seconds,
-        percentiles: latency.percentiles(),
-        schedule_lag_ms_max: lag_us_max as f64 / 1_000.0,
-        cpu_cores: difference(&after, &before)
-            .into_iter()
-            .map(|(name, used)| (name, used / seconds))
-            .collect(),
-    })
-}
-
-/// Measures answers that carry a planned time; those planned before the warm-up's end are kept out.
-fn listen(
-    mut answers: Answers,
-    stop: &AtomicBool,
-    warm: &AtomicBool,
-    seen: &AtomicU64,
-) -> Outcome<Latency> {
-    let mut latency = Latency::default();
-    let mut warm_from_us = i64::MAX;
-    while !stop.load(Ordering::Acquire) {
-        let next = answers.next(Duration::from_millis(50)).map_err(text)?;
-        if warm_from_us == i64::MAX && warm.load(Ordering::Acquire) {
-            warm_from_us = now_us();
-        }
-        let Some((raw, _)) = next else { continue };
-        let Some(planned_us) = planned_of(&raw) else { continue };
-        seen.fetch_add(1, Ordering::AcqRel);
-        if planned_us >= warm_from_us {
-            latency.record_us(now_us() - planned_us);
-        }
-    }
-    Ok(latency)
-}
-
-pub(super) fn planned_of(raw: &crate::codec::raw::RawRecord) -> Option<i64> {
-    raw.headers.text(crate::codec::headers::PLANNED_US)?.parse().ok()
-}
-
-/// The wall clock in microseconds: planned times cross processes.
-pub(super) fn now_us() -> i64 {
-    telemetry::now_us()
 }

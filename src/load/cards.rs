@@ -250,7 +250,7 @@ fn listen(mut answers: Answers, shared: &Shared) -> Result<Latency, String> {
     while !shared.stop.load(Ordering::Acquire) {
         let next = answers.next(Duration::from_millis(20)).map_err(|error| error.to_string())?;
         let Some((raw, event)) = next else { continue };
-        if let Some(planned_us) = super::bench::planned_of(&raw)
+        if let Some(planned_us) = super::open_loop::planned_of(&raw)
             && event.message_id.is_some()
             && planned_us >= shared.measured_from_us.load(Ordering::Acquire)
         {

@@ -135,8 +135,13 @@ pub struct BenchArgs {
     rate: u64,
     #[arg(long, default_value_t = 30)]
     seconds: u64,
+    /// Least seconds of load before each latency round; it goes on until the servers have stopped
+    /// compiling their own code
     #[arg(long, default_value_t = 10)]
     warmup: u64,
+    /// Most seconds of it
+    #[arg(long, default_value_t = 240)]
+    warmup_max: u64,
     #[arg(long, default_value_t = 3)]
     rounds: u32,
     /// Folder of the benchmark's own stack
@@ -287,6 +292,7 @@ fn run_bench(common: &Common, config: &Config, args: &BenchArgs) -> i32 {
         latency_rate: args.rate,
         latency_seconds: args.seconds,
         warmup_seconds: args.warmup,
+        warmup_seconds_max: args.warmup_max.max(args.warmup),
         rounds: args.rounds,
         no_bars: common.no_progress,
         stack_pids: pids.into_iter().filter_map(|(name, pid)| Some((name, pid?))).collect(),

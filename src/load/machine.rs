@@ -47,10 +47,6 @@ pub struct Usage {
 impl Usage {
     pub fn of(pid: u32) -> Self {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // The command's name may hold spaces; fields are counted from behind it.
-        let fields: Vec<&str> =
-            stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
-        let ticks = |place: usize| fields.get(place).and_then(|it| it.parse::<u64>().ok());
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let kib = |name: &str| {
             status
@@ -59,10 +55,30 @@ impl Usage {
                 .unwrap_or(0_u64)
         };
         Self {
-            // Clock ticks are 1/100 s on every Linux that we know.
-            cpu_seconds: (ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0)) as f64 / 100.0,
+            cpu_seconds: cpu_seconds(&stat),
             resident_bytes: kib("VmRSS:") * 1_024,
             resident_peak_bytes: kib("VmHWM:") * 1_024,
         }
     }
+}
+
+/// CPU seconds that a Java process has spent on compiling its own code. A server that still
+/// compiles is not the server that will run tomorrow, so figures wait until this stands still.
+pub fn compiler_seconds(pid: u32) -> f64 {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return 0.0 };
+    threads
+        .flatten()
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok())
+        .filter(|stat| stat.contains("CompilerThre"))
+        .map(|stat| cpu_seconds(&stat))
+        .sum()
+}
+
+/// User and system time in a `stat` line of /proc. Clock ticks are 1/100 s on every Linux that we
+/// know; the command's name may hold spaces, so fields are counted from behind it.
+fn cpu_seconds(stat: &str) -> f64 {
+    let fields: Vec<&str> =
+        stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+    let ticks = |place: usize| fields.get(place).and_then(|it| it.parse::<u64>().ok());
+    (ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0)) as f64 / 100.0
 }

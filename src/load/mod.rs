@@ -13,5 +13,6 @@ pub mod journal;
 pub mod lane;
 pub mod latency;
 pub mod machine;
+pub mod open_loop;
 pub mod play;
 pub mod workers;

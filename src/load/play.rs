@@ -238,7 +238,7 @@ fn listen(
         let Some((raw, event)) = next else { continue };
         let of = |trial: &&mut Trial| event.account_id.as_str().starts_with(&trial.prefix);
         if let Some(trial) = trials.iter_mut().find(of) {
-            trial.take(&event, super::bench::planned_of(&raw));
+            trial.take(&event, super::open_loop::planned_of(&raw));
         }
     }
     Ok(trials)

@@ -46,6 +46,7 @@ impl Start {
     }
 
     pub fn with(mut self, key: &str, value: impl ToString) -> Self {
+        self.settings.retain(|(known, _)| known != key);
         self.settings.push((key.to_owned(), value.to_string()));
         self
     }
@@ -68,10 +69,12 @@ impl Start {
     }
 }
 
-/// The settings by which a child finds the same servers, topics and tables.
+/// The settings by which a child finds the same servers, topics and tables, and everything that
+/// somebody set of how a worker runs: a figure measured with other settings than those given would
+/// be a wrong one.
 pub fn settings_of(config: &Config) -> Vec<(String, String)> {
     let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    vec![
+    let mut settings = vec![
         set("kafka.bootstrap", &config.kafka.bootstrap),
         set("kafka.topic_prefix", &config.kafka.topic_prefix),
         set("kafka.group_prefix", &config.kafka.group_prefix),
@@ -80,8 +83,27 @@ pub fn settings_of(config: &Config) -> Vec<(String, String)> {
         set("cassandra.keyspace", &config.cassandra.keyspace),
         set("http.listen", "127.0.0.1:0"),
         set("log.format", "json"),
-    ]
+    ];
+    let is_handed_on = |key: &str| HANDED_ON.iter().any(|start| key.starts_with(start));
+    let chosen = config.effective().iter().filter(|line| line.origin != "default");
+    settings.extend(
+        chosen
+            .filter(|line| is_handed_on(&line.key))
+            .filter_map(|line| Some((line.key.clone(), line.value.clone()?))),
+    );
+    settings
 }
+
+/// Beginnings of the keys that say how a worker runs; none of them is a secret.
+const HANDED_ON: [&str; 7] = [
+    "runtime.",
+    "kafka.linger",
+    "kafka.compression",
+    "kafka.properties.",
+    "cassandra.in_flight",
+    "dead_letters.",
+    "limits.",
+];
 
 impl Worker {
     pub fn pid(&self) -> u32 {
