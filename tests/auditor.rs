@@ -4,8 +4,12 @@
 //! where a careful forger would make it so (chains are computed again), so that the check it aims
 //! at must find it and not merely the chain.
 
+#[path = "auditor/books.rs"]
+mod books;
 #[path = "auditor/folder.rs"]
 mod folder;
+#[path = "auditor/forgeries.rs"]
+mod forgeries;
 #[path = "auditor/good_run.rs"]
 mod good_run;
 #[path = "auditor/plant.rs"]
@@ -13,6 +17,8 @@ mod plant;
 #[path = "auditor/script.rs"]
 mod script;
 
+use books::Books;
+use forgeries::FORGERIES;
 use good_run::Run;
 use plant::CORRUPTIONS;
 use std::{
@@ -22,6 +28,13 @@ use std::{
 };
 
 static GOOD: LazyLock<Run> = LazyLock::new(script::good_run);
+
+/// The good run with births before its events, and what settlement makes of it.
+static SETTLED: LazyLock<(Run, Books)> = LazyLock::new(|| {
+    let run = books::born(&GOOD);
+    let books = books::books(&run);
+    (run, books)
+});
 
 fn audit(folder: &Path, flags: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tapline-auditor"))
@@ -35,7 +48,18 @@ fn audit(folder: &Path, flags: &[&str]) -> Output {
 fn judged(run: &Run, flags: &[&str]) -> (i32, serde_json::Value, String) {
     let folder = tempfile::tempdir().expect("a folder");
     folder::save(run, folder.path());
-    let output = audit(folder.path(), &[flags, &["--output", "json"]].concat());
+    report(folder.path(), flags)
+}
+
+fn judged_books((run, books): (&Run, &Books), flags: &[&str]) -> (i32, serde_json::Value, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    folder::save(run, folder.path());
+    folder::save_books(books, folder.path());
+    report(folder.path(), flags)
+}
+
+fn report(folder: &Path, flags: &[&str]) -> (i32, serde_json::Value, String) {
+    let output = audit(folder, &[flags, &["--output", "json"]].concat());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     let report = serde_json::from_str(&text).unwrap_or_default();
@@ -46,7 +70,9 @@ fn judged(run: &Run, flags: &[&str]) -> (i32, serde_json::Value, String) {
 /// real stage; counts from the report.
 #[test]
 fn the_good_copy_is_clean() {
-    let (code, report, text) = judged(&GOOD, &["--expect", "500"]);
+    let (run, books) = &*SETTLED;
+    let flags = ["--expect", "500", "--expect-settlement"];
+    let (code, report, text) = judged_books((run, books), &flags);
     assert_eq!(code, 0, "{text}");
     for line in report["invariants"].as_array().expect("lines") {
         assert!(line["checked"].as_u64() > Some(0), "never checked: {line}");
@@ -111,4 +137,40 @@ fn what_is_not_whole_is_not_judged() {
     let kept: Vec<&str> = whole.lines().take(half).collect();
     std::fs::write(&events, kept.join("\n")).expect("a file");
     assert_eq!(audit(folder.path(), &[]).status.code(), Some(2), "half of the events");
+}
+
+/// Goal: what is forged in the topics of settlement is named too. Method: the table in `forgeries`.
+#[test]
+fn each_forgery_of_the_books_is_named() {
+    let (run, good) = &*SETTLED;
+    let mut missed = Vec::new();
+    for (name, invariant, forge) in FORGERIES {
+        let mut books = good.clone();
+        let id = forge(&mut books);
+        let (code, report, text) = judged_books((run, &books), &[]);
+        let lines = report["invariants"].as_array().cloned().unwrap_or_default();
+        let line = lines.iter().find(|line| line["invariant"] == *invariant);
+        let named = line.and_then(|line| line["first"]["id"].as_str());
+        if code != 1 || named != Some(&id) {
+            missed.push(format!("{name}: {invariant} should name {id}, exit {code}\n{text}"));
+        }
+    }
+    assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+}
+
+/// Goal: stages that do not run are no fault, unless they must. Method: each topic emptied in turn.
+#[test]
+fn books_that_are_not_kept_are_left_out() {
+    let (run, good) = &*SETTLED;
+    let empties: [fn(&mut Books); 3] =
+        [|it| it.postings.clear(), |it| it.parts.clear(), |it| it.windows.clear()];
+    for (place, empty) in empties.iter().enumerate() {
+        let mut books = good.clone();
+        empty(&mut books);
+        let (code, report, text) = judged_books((run, &books), &[]);
+        assert_eq!(code, 0, "{place}: {text}");
+        assert_eq!(report["left_out"].as_array().map(Vec::len), Some(1), "{text}");
+        assert_eq!(judged_books((run, &books), &["--expect-settlement"]).0, 2, "{place}");
+    }
+    assert_eq!(judged(&GOOD, &["--expect-settlement"]).0, 2, "topics that do not exist");
 }

@@ -6,6 +6,8 @@
 //! names this switch. `TAPTEST_SIZE=quick|ci|night` says how much, `TAPTEST_SEED` repeats a run's
 //! draws, `TAPTEST_KAFKA` and `TAPTEST_CASSANDRA` name servers that run already.
 
+#[path = "real/clearing.rs"]
+mod clearing;
 #[path = "real/garbage.rs"]
 mod garbage;
 #[path = "real/ground.rs"]
@@ -16,12 +18,18 @@ mod halts;
 mod kafka;
 #[path = "real/kills.rs"]
 mod kills;
+#[path = "real/ledger.rs"]
+mod ledger;
+#[path = "real/money.rs"]
+mod money;
 #[path = "real/played.rs"]
 mod played;
 #[path = "real/refusals.rs"]
 mod refusals;
 #[path = "real/rules.rs"]
 mod rules;
+#[path = "real/settlement_kills.rs"]
+mod settlement_kills;
 #[path = "real/store.rs"]
 mod store;
 #[path = "real/watch.rs"]
@@ -55,8 +63,10 @@ const CASES: &[Case] = &[
     Case { name: "real::fuse", run: halts::fuse },
     Case { name: "real::refusals", run: refusals::at_start },
     Case { name: "real::unreachable", run: refusals::unreachable },
+    Case { name: "real::clearing", run: clearing::file_to_settled },
     Case { name: "real::sigterm", run: kills::sigterm },
     Case { name: "real::kill", run: kills::kill },
+    Case { name: "real::settlement", run: settlement_kills::killed_at_seals_and_cutoffs },
 ];
 
 /// Names that are wanted, names that are not, and whether they must be whole.

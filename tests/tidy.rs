@@ -52,6 +52,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("metrics_process", &["adapters/http/"]),
     ("metrics_util", &["adapters/http/"]),
     ("mimalloc", &["bin/"]),
+    ("parquet", &["operator/export/"]),
     ("rand", &["producer/", "load/"]),
     ("rand_chacha", &["producer/", "load/"]),
     ("rand_distr", &["producer/", "load/"]),

@@ -158,6 +158,11 @@ impl Worker {
             .collect()
     }
 
+    /// Partitions that it owns, of all its stages.
+    pub fn owned(&mut self) -> usize {
+        self.partitions().len()
+    }
+
     /// Owns partitions and has loaded all of them.
     pub fn is_taking(&mut self) -> bool {
         let partitions = self.partitions();

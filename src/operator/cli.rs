@@ -52,6 +52,19 @@ pub enum Command {
     /// Files of the networks and the bank: check, import, list
     #[command(subcommand)]
     Clearing(super::clearing::ClearingCommand),
+    /// Settlement windows: list, show, count again, prove
+    #[command(subcommand)]
+    Window(super::window::WindowCommand),
+    /// What nobody has explained or paid yet
+    #[command(subcommand)]
+    Exceptions(super::exceptions::ExceptionsCommand),
+    /// One account's month: opening, lines, closing, and what is pending
+    Statement(super::statement::StatementArgs),
+    /// All addresses of the ledger; each currency sums to 0
+    TrialBalance(super::trial_balance::TrialBalanceArgs),
+    /// Postings and events as Parquet files by day
+    #[cfg(feature = "export")]
+    Export(super::export::ExportArgs),
     /// Records that could not be applied
     #[command(subcommand)]
     DeadLetters(super::letters::LettersCommand),
@@ -89,6 +102,12 @@ pub fn run(cli: Cli) -> i32 {
         Command::Payment(command) => super::payment::run(common, command),
         Command::Lag(args) => super::lag::run(common, &args),
         Command::Clearing(command) => super::clearing::run(common, command),
+        Command::Window(command) => super::window::run(common, command),
+        Command::Exceptions(command) => super::exceptions::run(common, command),
+        Command::Statement(args) => super::statement::run(common, &args),
+        Command::TrialBalance(args) => super::trial_balance::run(common, &args),
+        #[cfg(feature = "export")]
+        Command::Export(args) => super::export::run(common, &args),
         Command::DeadLetters(command) => super::letters::run(common, command),
         Command::Offsets(command) => super::offsets::run(common, command),
         Command::Schemas(command) => super::schemas::run(common, command),

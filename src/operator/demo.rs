@@ -2,9 +2,9 @@
 //!
 //! Owns the whole first experience: servers up, topics and tables made under names of this run,
 //! workers started as children, a bank's year and a city's card payments played, the publishers' own
-//! figures compared, everything stopped. Without Docker and Java the same runs in memory, and says so.
+//! figures compared with events and ledger, everything stopped. Without Docker and Java the same runs in memory, and says so.
 
-use super::{cli::Common, connect, memory_demo, stacks};
+use super::{cli::Common, connect, demo_ledger, memory_demo, stacks};
 use crate::config::Config;
 use crate::console::print::{self, say};
 use crate::load::{
@@ -26,6 +26,9 @@ use std::{
 
 /// Ran, but the verdict is bad.
 const EXIT_BAD: i32 = 1;
+
+/// What the demo's workers run.
+const STAGES: [&str; 3] = ["authorisation", "posting", "windows"];
 
 #[derive(Clone, Debug, Args)]
 #[command(
@@ -203,6 +206,11 @@ fn on_stack(
     wait_for_owners(config, &mut workers);
     let pace = Pace { days_per_second: args.speed.0, no_bars, ..Pace::default() };
     let played = play::play(config, folders, pace);
+    if played.is_ok() {
+        // What is missing shows in the verdict too.
+        let awaited = demo_ledger::await_windows(config, folders, &mut workers, no_bars);
+        awaited.unwrap_or_else(|missing| say(&missing));
+    }
     let stopped = stop_workers(&mut workers);
     let mut played = played.map_err(|reason| {
         let logs: Vec<String> = workers.iter().map(|worker| worker.last_lines(5)).collect();
@@ -211,6 +219,7 @@ fn on_stack(
     })?;
     stopped?;
     compare_heads(config, &mut played)?;
+    demo_ledger::judge(config, folders, &mut played)?;
     Ok(played)
 }
 
@@ -223,18 +232,20 @@ fn start_workers(config: &Config, args: &DemoArgs) -> Result<Vec<Worker>, i32> {
     for number in 1..=args.workers {
         let log = args.home.join(format!("worker-{number}.log"));
         let start = Start::of(config, &log).map_err(failed)?.with("runtime.ticks", "off");
+        let start = start.with("worker.stages", STAGES.join(","));
         workers.push(start.spawn().map_err(failed)?);
     }
     Ok(workers)
 }
 
-/// Waits until every partition has an owner that has loaded it, so that the figures are not those of
+/// Waits until every partition of every stage has an owner that has loaded it, so that the figures are not those of
 /// the start. What is wrong with a worker shows itself when the play gets no answers.
 fn wait_for_owners(config: &Config, workers: &mut [Worker]) {
     let deadline_ms = telemetry::steady_ms() + 60_000;
     while telemetry::steady_ms() < deadline_ms {
-        let owned: usize = workers.iter_mut().map(|worker| worker.durable().len()).sum();
-        if owned >= config.kafka.partitions as usize && workers.iter_mut().all(Worker::is_taking) {
+        let owned: usize = workers.iter_mut().map(Worker::owned).sum();
+        let partitions = config.kafka.partitions as usize * STAGES.len();
+        if owned >= partitions && workers.iter_mut().all(Worker::is_taking) {
             return;
         }
         std::thread::park_timeout(Duration::from_millis(50));

@@ -29,6 +29,7 @@ use crate::domain::{
     time::LogTime,
 };
 use crate::runtime::telemetry;
+use crate::stages::{Stage, authorisation::Authorisation};
 use crate::worker::{EXIT_DONE, EXIT_REFUSED};
 use clap::Subcommand;
 use serde::Serialize;
@@ -77,6 +78,9 @@ pub enum LettersCommand {
     EndDiversion {
         /// Account id
         account: String,
+        /// Where it is diverted
+        #[arg(long, value_name = "STAGE", default_value = Authorisation::NAME)]
+        stage: String,
         /// Everything parked up to and with this offset has been dealt with
         #[arg(long, value_name = "OFFSET")]
         through: i64,
@@ -96,8 +100,8 @@ pub fn run(common: &Common, command: LettersCommand) -> i32 {
         LettersCommand::ReleaseFuse { stage, partition, through, acting } => {
             release_fuse(common, &config, &stage, partition, through, acting)
         }
-        LettersCommand::EndDiversion { account, through, acting } => {
-            end_diversion(common, &config, &account, through, acting)
+        LettersCommand::EndDiversion { account, stage, through, acting } => {
+            end_diversion(common, &config, (&stage, &account), through, acting)
         }
     };
     done.err().unwrap_or(EXIT_DONE)
@@ -323,6 +327,19 @@ impl Plan {
     }
 }
 
+/// An operator's records are commands, which only the stage of the commands can read. In another
+/// stage's input one would be a dead letter itself. Errors: exit code 4.
+fn refuse_without_records(stage: &str) -> Result<(), i32> {
+    if logs::input_of(stage)?.1.topic == COMMANDS {
+        return Ok(());
+    }
+    print::say(&format!(
+        "refused: the input of {stage} has no record for this yet, so it cannot be done there; \
+         correct the cause and start the workers of {stage} with a larger dead_letters.fuse_max"
+    ));
+    Err(EXIT_REFUSED)
+}
+
 fn release_fuse(
     common: &Common,
     config: &Config,
@@ -332,6 +349,7 @@ fn release_fuse(
     acting: Acting,
 ) -> Result<(), i32> {
     let (_, spec) = logs::input_of(stage)?;
+    refuse_without_records(stage)?;
     let topic = config.kafka.topic(spec.topic.0);
     let reader = logs::reader(config, stage)?;
     let (span, committed) = logs::committed_spans(config, &reader, &topic, Some(partition))?[0];
@@ -362,10 +380,11 @@ fn release_fuse(
 fn end_diversion(
     common: &Common,
     config: &Config,
-    account: &str,
+    (stage, account): (&str, &str),
     through_offset: i64,
     acting: Acting,
 ) -> Result<(), i32> {
+    refuse_without_records(stage)?;
     rows::check_account(account)?;
     let (place, head): (Place, _) = block_on(async {
         let rows = Rows::open(config).await?;
@@ -439,6 +458,20 @@ mod tests {
         );
         assert_eq!(found[1].oldest_at, "2023-11-14T22:13:20.003Z");
         assert_eq!(found[0].sentence, codes::sentence("missing_key"));
+    }
+
+    /// Goal: no record is written where it would be a dead letter itself. Method: every stage of
+    /// this release, and a name that is none.
+    #[test]
+    fn stages_with_records() {
+        for (stage, found) in [
+            ("authorisation", Ok(())),
+            ("posting", Err(EXIT_REFUSED)),
+            ("windows", Err(EXIT_REFUSED)),
+            ("nothing", Err(logs::EXIT_USAGE)),
+        ] {
+            assert_eq!(refuse_without_records(stage), found, "{stage}");
+        }
     }
 
     /// Goal: a place is what `list` prints. Method: a table.

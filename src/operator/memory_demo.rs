@@ -1,9 +1,9 @@
-//! The demo without servers: the same stage and the same runtime over the in-memory log and store.
+//! The demo without servers: the same stages and the same runtime over the in-memory log and store.
 //!
 //! Shows the rules at work on the real data. Proves nothing about Kafka, Cassandra or crashes, and
 //! is labelled so wherever it prints.
 
-use super::{apply::FIRST_RULES, print::say, stacks::LOCAL_PARTITIONS};
+use super::{apply::FIRST_RULES, demo_ledger::Ledger, print::say, stacks::LOCAL_PARTITIONS};
 use crate::adapters::memory::{
     MemoryLog, MemoryStore,
     worker::{MemoryBinding, MemoryWorker},
@@ -14,14 +14,18 @@ use crate::codec::{
     headers::HeaderList,
     limits::Sizes,
     partitioner::partition_of,
+    posting::PostingCodec,
+    raw::RawRecord,
     rules,
     schemas::Subject,
-    topics::{COMMANDS, EVENTS},
+    topics::{COMMANDS, EVENTS, POSTINGS, WINDOWS},
+    windows::WindowsCodec,
 };
 use crate::console::progress::Progress;
 use crate::domain::{
     command::{PARTITION_KEY, Tick},
     event::AccountEvent,
+    rules::Rules,
 };
 use crate::load::{latency::Latency, play::Played};
 use crate::producer::{
@@ -30,11 +34,20 @@ use crate::producer::{
     oracle::OracleLine,
 };
 use crate::runtime::{partition::Limits, telemetry};
-use crate::stages::authorisation::Authorisation;
+use crate::stages::{
+    Topic,
+    authorisation::Authorisation,
+    settlement::{posting::Posting, windows::WindowsStage},
+};
 use crate::worker::{EXIT_FAILED, stages::encode_tick};
 use std::{collections::BTreeMap, sync::Arc};
 
-type Worker = MemoryWorker<Authorisation, AuthorisationCodec>;
+/// The stages one behind the other. Whoever runs has the log; between runs the first has it.
+struct Pipeline {
+    authorisation: MemoryWorker<Authorisation, AuthorisationCodec>,
+    posting: MemoryWorker<Posting, PostingCodec>,
+    windows: MemoryWorker<WindowsStage, WindowsCodec>,
+}
 
 const PARTITIONS: i32 = LOCAL_PARTITIONS as i32;
 
@@ -43,24 +56,78 @@ pub fn play(folders: &[Folder], no_bars: bool) -> Result<Vec<Played>, i32> {
         say(&error.to_string());
         EXIT_FAILED
     })?;
-    let mut log = MemoryLog::default();
-    log.create(COMMANDS.0, PARTITIONS);
-    let binding = MemoryBinding {
-        topic_prefix: String::new(),
-        incarnation: 1,
-        buckets: 16,
-        limits: Limits::default(),
-    };
     let rules = BTreeMap::from([(rules.version, Arc::new(rules))]);
-    let codec =
-        || AuthorisationCodec::new(PARTITIONS, Sizes::default(), RegistryIds::default(), "");
-    let mut worker = Worker::new(&binding, log, MemoryStore::default(), rules, codec);
+    let mut pipeline = Pipeline::new(&rules);
     let mut read = vec![0; PARTITIONS as usize];
-    folders.iter().map(|folder| play_one(&mut worker, folder, &mut read, no_bars)).collect()
+    let mut played = Vec::new();
+    for folder in folders {
+        played.push(play_one(&mut pipeline, folder, &mut read, no_bars)?);
+    }
+    let mut ledger = Ledger::of(folders, PARTITIONS as usize);
+    let judged = pipeline
+        .each(POSTINGS, |raw| ledger.take_set(raw))
+        .and_then(|()| pipeline.each(WINDOWS, |raw| ledger.take_event(raw)));
+    judged.map_err(|reason| {
+        say(&reason);
+        EXIT_FAILED
+    })?;
+    ledger.conclude(&mut played);
+    Ok(played)
+}
+
+impl Pipeline {
+    fn new(rules: &BTreeMap<i32, Arc<Rules>>) -> Self {
+        let mut log = MemoryLog::default();
+        log.create(COMMANDS.0, PARTITIONS);
+        let binding = |incarnation| MemoryBinding {
+            topic_prefix: String::new(),
+            incarnation,
+            buckets: 16,
+            limits: Limits::default(),
+        };
+        let (sizes, ids) = (Sizes::default, RegistryIds::default);
+        let store = MemoryStore::default;
+        let codec = || AuthorisationCodec::new(PARTITIONS, sizes(), ids(), "");
+        let mut authorisation = MemoryWorker::new(&binding(1), log, store(), rules.clone(), codec);
+        let (log, codec) = (std::mem::take(&mut authorisation.log), || {
+            PostingCodec::new(PARTITIONS, sizes(), ids(), "")
+        });
+        let mut posting = MemoryWorker::new(&binding(2), log, store(), rules.clone(), codec);
+        let (log, codec) = (std::mem::take(&mut posting.log), || {
+            WindowsCodec::new(PARTITIONS, sizes(), ids(), "")
+        });
+        let mut windows = MemoryWorker::new(&binding(3), log, store(), rules.clone(), codec);
+        authorisation.log = std::mem::take(&mut windows.log);
+        Self { authorisation, posting, windows }
+    }
+
+    fn run_until_idle(&mut self) {
+        self.authorisation.run_until_idle();
+        self.posting.log = std::mem::take(&mut self.authorisation.log);
+        self.posting.run_until_idle();
+        self.windows.log = std::mem::take(&mut self.posting.log);
+        self.windows.run_until_idle();
+        self.authorisation.log = std::mem::take(&mut self.windows.log);
+    }
+
+    fn log(&mut self) -> &mut MemoryLog {
+        &mut self.authorisation.log
+    }
+
+    /// Every record of a topic.
+    fn each(
+        &self,
+        topic: Topic,
+        take: impl FnMut(&RawRecord) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let log = &self.authorisation.log;
+        let records = |partition| log.read(topic.0, partition, 0, usize::MAX);
+        (0..PARTITIONS).flat_map(records).try_for_each(take)
+    }
 }
 
 fn play_one(
-    worker: &mut Worker,
+    pipeline: &mut Pipeline,
     folder: &Folder,
     read: &mut [i64],
     no_bars: bool,
@@ -76,14 +143,14 @@ fn play_one(
         match step {
             Step::Tick(time) => {
                 // A day's commands are decided before the next day begins, so that the bar moves.
-                worker.run_until_idle();
-                decisions += observe(worker, read, |event| judge.observe(event))?;
+                pipeline.run_until_idle();
+                decisions += observe(pipeline, read, |event| judge.observe(event))?;
                 progress.at(decisions, &day_text(time));
                 let value = encode_tick(Tick { time, rules_version: 1, logic_version: 1 });
                 let key = PARTITION_KEY.as_bytes().to_vec();
                 for partition in 0..PARTITIONS {
                     let contents = (Some(key.clone()), Some(value.clone()), HeaderList::new());
-                    worker.log.append(COMMANDS.0, partition, time.0, contents);
+                    pipeline.log().append(COMMANDS.0, partition, time.0, contents);
                 }
             }
             Step::Command(command) => {
@@ -92,18 +159,19 @@ fn play_one(
                 let mut value = Vec::new();
                 Avro::of(Subject::Commands).encode(&command, &mut value);
                 let contents = (Some(key), Some(value), HeaderList::new());
-                worker.log.append(COMMANDS.0, partition, command.sent_at.0, contents);
+                pipeline.log().append(COMMANDS.0, partition, command.sent_at.0, contents);
                 commands += 1;
             }
         }
     }
-    worker.run_until_idle();
-    decisions += observe(worker, read, |event| judge.observe(event))?;
+    pipeline.run_until_idle();
+    decisions += observe(pipeline, read, |event| judge.observe(event))?;
     progress.finish();
     let booked_minor = judge.last_booked_minor();
     let mut verdict = judge.verdict();
     let held = |id: &str| {
-        worker
+        pipeline
+            .authorisation
             .partitions()
             .find_map(|it| it.heads().row(id))
             .map(|row| row.state.standing.booked_minor)
@@ -128,14 +196,14 @@ fn play_one(
 
 /// Reads the new events of every partition; returns how many answer a message.
 fn observe(
-    worker: &Worker,
+    pipeline: &Pipeline,
     read: &mut [i64],
     mut take: impl FnMut(&AccountEvent),
 ) -> Result<u64, i32> {
     let mut answers = 0;
     for partition in 0..PARTITIONS {
         let from = &mut read[partition as usize];
-        for record in worker.log.read(EVENTS.0, partition, *from, usize::MAX) {
+        for record in pipeline.authorisation.log.read(EVENTS.0, partition, *from, usize::MAX) {
             *from = record.offset + 1;
             let value = record.value.as_deref().unwrap_or_default();
             let decoded = Avro::of(Subject::Events).decode(value, &RegistryIds::default());

@@ -148,6 +148,17 @@ impl Bank {
         BankOracle::new(self.currency, &self.days)
     }
 
+    pub fn currency(&self) -> Currency {
+        self.currency
+    }
+
+    /// What its cards' payments come to.
+    pub fn cleared_minor(&self) -> i64 {
+        let lines = self.accounts.iter().flat_map(|account| &account.lines);
+        let cards = lines.filter(|line| line.kind == Kind::CardPayment);
+        cards.map(|line| line.booked.amount_minor.abs()).sum()
+    }
+
     /// Opening, holders, opening balance and cards of one account.
     fn plan_account(&self, account: &Account, place: &mut u64, planned: &mut Vec<Planned>) {
         let mut plan = |day, rank, message_id: String, body| {

@@ -17,6 +17,7 @@ pub mod council;
 pub mod crowd;
 pub mod dated;
 pub mod day_order;
+pub mod ledger_oracle;
 pub mod life;
 pub mod oracle;
 pub mod samples;
@@ -24,6 +25,7 @@ pub mod table;
 pub mod tally;
 
 use dated::Play;
+use ledger_oracle::{Closing, Expected, LedgerOracle};
 use oracle::Judge;
 use std::path::{Path, PathBuf};
 use table::FileError;
@@ -79,6 +81,27 @@ impl Folder {
             Self::Council(council) => Box::new(council.tally()),
         }
     }
+
+    /// Whoever judges what posting and windows made of the play. `partitions`: of the ledger.
+    pub fn ledger_oracle(&self, partitions: usize) -> LedgerOracle {
+        let (currency, cleared_minor, closings) = match self {
+            Self::Bank(bank) => {
+                (bank.currency(), bank.cleared_minor(), Closing::all_of(bank.days()))
+            }
+            Self::City(city) => {
+                let firsts = city.deliveries().filter(|(_, _, is_repeated)| !is_repeated);
+                let cleared = firsts.map(|(_, payment, _)| payment.amount_minor);
+                (city.currency, cleared.sum(), Vec::new())
+            }
+            Self::Council(council) => {
+                let cleared = council.payments.iter().map(|payment| payment.amount_minor);
+                (council.currency, cleared.sum(), Vec::new())
+            }
+        };
+        let (name, (first, last)) = (self.name(), self.play().days());
+        let expected = Expected { name, currency, first, last, cleared_minor, closings };
+        LedgerOracle::new(expected, partitions)
+    }
 }
 
 /// The files of `folder` named `<prefix>...<suffix>`, ascending by name: for months and years that
@@ -99,6 +122,8 @@ fn files(folder: &Path, prefix: &str, suffix: &str) -> Result<Vec<PathBuf>, File
 
 #[cfg(test)]
 pub(crate) mod fold;
+#[cfg(test)]
+mod ledger_oracle_tests;
 #[cfg(test)]
 mod real_files;
 #[cfg(test)]

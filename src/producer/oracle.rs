@@ -45,7 +45,7 @@ impl OracleLine {
     }
 
     /// A fact about the data that nothing is compared with.
-    fn listed(name: &str, found: impl ToString) -> Self {
+    pub(super) fn listed(name: &str, found: impl ToString) -> Self {
         let (expected, found) = ("listed".to_owned(), found.to_string());
         Self { name: name.to_owned(), expected, found, ok: true }
     }

@@ -1,5 +1,6 @@
 //! The evidence folder as the auditor documents it, written by hand: the format is an interface.
 
+use super::books::Books;
 use super::good_run::{BUCKETS, INCARNATION, PARTITIONS, Rec, Run, StoredRow};
 use serde_json::{Value, json};
 use std::{fs, path::Path};
@@ -87,4 +88,25 @@ pub fn save(run: &Run, folder: &Path) {
         let text: Vec<String> = lines.iter().map(Value::to_string).collect();
         fs::write(folder.join(format!("{name}.jsonl")), text.join("\n")).expect("a file");
     }
+}
+
+/// Adds the topics of settlement to a folder.
+pub fn save_books(books: &Books, folder: &Path) {
+    let spans = folder.join("spans.jsonl");
+    let mut lines = fs::read_to_string(&spans).expect("the spans");
+    for (topic, name, records) in [
+        ("ledger.postings.v1", "postings", &books.postings),
+        ("settlement.parts.v1", "parts", &books.parts),
+        ("settlement.windows.v1", "windows", &books.windows),
+    ] {
+        for partition in 0..PARTITIONS {
+            let own = records.iter().filter(|record| record.partition == partition);
+            let end = own.map(|record| record.offset + 1).max().unwrap_or(0);
+            let span = json!({"topic": topic, "partition": partition, "start": 0, "end": end});
+            lines += &format!("\n{span}");
+        }
+        let text: Vec<String> = records.iter().map(|it| record(it).to_string()).collect();
+        fs::write(folder.join(format!("{name}.jsonl")), text.join("\n")).expect("a file");
+    }
+    fs::write(spans, lines).expect("the spans");
 }

@@ -6,7 +6,7 @@
 
 use super::{
     avro::{self, long, text},
-    card_numbers, clear_text,
+    books, card_numbers, clear_text,
     evidence::{COMMANDS, DEAD_LETTERS, EVENTS, Evidence, Rec},
     fold::Fold,
     identity::Source,
@@ -27,8 +27,8 @@ pub struct Shared<'a> {
 /// Most records that are shown of one offender.
 const RECORDS_SHOWN_MAX: usize = 40;
 
-/// `expect`: fewest commands that make a judgement.
-pub fn audit(evidence: &Evidence, expect: u64) -> Verdict {
+/// `expect`: fewest commands that make a judgement. `settlement`: its topics must be there.
+pub fn audit(evidence: &Evidence, expect: u64, settlement: bool) -> Verdict {
     let mut shared = Shared {
         verdict: Verdict { unjudged: evidence.gaps(), ..Verdict::default() },
         sends: Sends::of(evidence.journal.as_deref().unwrap_or_default()),
@@ -63,6 +63,7 @@ pub fn audit(evidence: &Evidence, expect: u64) -> Verdict {
             first.records = records(evidence, first, *invariant);
         }
     }
+    verdict.follow(books::judge(evidence, settlement));
     verdict
 }
 

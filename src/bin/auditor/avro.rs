@@ -4,7 +4,7 @@
 //! `schemas/`, and plain look-ups in what was read. Knows no type of the pipeline. Invariant: a
 //! value counts as read only if every byte of it was used.
 
-use super::evidence::{COMMANDS, EVENTS};
+use super::evidence::{COMMANDS, EVENTS, PARTS, POSTINGS, WINDOWS};
 use apache_avro::{Schema, rabin::Rabin, reader::datum::GenericDatumReader, types::Value};
 use sha2::{Digest, Sha256};
 use std::{
@@ -21,6 +21,9 @@ const TEXTS: &[(&str, &str)] = &[
     (EVENTS, include_str!("../../../schemas/payments.events.v1/1.avsc")),
     (HEAD, include_str!("../../../schemas/authorisation.head/1.avsc")),
     (SIDE, include_str!("../../../schemas/authorisation.side/1.avsc")),
+    (POSTINGS, include_str!("../../../schemas/ledger.postings.v1/1.avsc")),
+    (PARTS, include_str!("../../../schemas/settlement.parts.v1/1.avsc")),
+    (WINDOWS, include_str!("../../../schemas/settlement.windows.v1/1.avsc")),
 ];
 
 /// Largest thing that a value may make the reader allocate.

@@ -58,6 +58,9 @@ pub struct Cli {
     /// Fewest commands that make a judgement
     #[arg(long, default_value_t = 1, value_name = "COMMANDS")]
     expect: u64,
+    /// Without judgement where a topic of settlement is absent or empty
+    #[arg(long)]
+    expect_settlement: bool,
     /// Judge a folder that was saved before, instead of servers
     #[arg(long, value_name = "FOLDER", conflicts_with = "save")]
     evidence: Option<PathBuf>,
@@ -91,7 +94,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(NOT_JUDGED);
         }
     };
-    let verdict = audit::audit(&evidence, cli.expect);
+    let verdict = audit::audit(&evidence, cli.expect, cli.expect_settlement);
     match cli.output {
         Output::Text => print!("{}", report::text(&verdict)),
         Output::Json => print!("{}", report::json(&verdict)),

@@ -9,6 +9,9 @@ use std::{collections::BTreeMap, ops::Range};
 pub const COMMANDS: &str = "payments.commands.v1";
 pub const EVENTS: &str = "payments.events.v1";
 pub const DEAD_LETTERS: &str = "authorisation.dead-letters.v1";
+pub const POSTINGS: &str = "ledger.postings.v1";
+pub const PARTS: &str = "settlement.parts.v1";
+pub const WINDOWS: &str = "settlement.windows.v1";
 /// The key of records that concern a whole partition.
 pub const PARTITION_KEY: &str = "tapline.partition";
 
@@ -95,8 +98,8 @@ pub struct Span {
     pub start: i64,
     /// One past the last offset.
     pub end: i64,
-    /// Of a commands partition: its end after everything else was read. Workers go on ticking, so
-    /// there may be outputs of records past the end that are not judged.
+    /// Of a topic that a stage reads: its end after everything else was read. Workers go on
+    /// ticking, so there may be outputs of records past the end that are not judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grown_to: Option<i64>,
 }
@@ -164,6 +167,10 @@ pub struct Evidence {
     pub commands: Topic,
     pub events: Topic,
     pub dead_letters: Topic,
+    /// Of settlement; empty where its stages do not run.
+    pub postings: Topic,
+    pub parts: Topic,
+    pub windows: Topic,
     pub heads: Vec<StoredRow>,
     pub sides: Vec<StoredRow>,
     pub committed: Vec<Committed>,
@@ -180,7 +187,12 @@ impl Evidence {
 
     /// Offsets of commands that came while the evidence was gathered: not judged.
     pub fn came_later(&self, partition: i32) -> Range<i64> {
-        let own = |span: &&Span| span.topic == COMMANDS && span.partition == partition;
+        self.came_since(COMMANDS, partition)
+    }
+
+    /// The same of another topic.
+    pub fn came_since(&self, topic: &str, partition: i32) -> Range<i64> {
+        let own = |span: &&Span| span.topic == topic && span.partition == partition;
         let span = self.spans.iter().find(own);
         span.map_or(0..0, |span| span.end..span.grown_to.unwrap_or(span.end))
     }
@@ -189,6 +201,9 @@ impl Evidence {
         match name {
             COMMANDS => &self.commands,
             EVENTS => &self.events,
+            POSTINGS => &self.postings,
+            PARTS => &self.parts,
+            WINDOWS => &self.windows,
             _ => &self.dead_letters,
         }
     }
@@ -207,6 +222,8 @@ impl Evidence {
                 gaps.push(format!("{name} has partitions {numbers:?}, unlike {COMMANDS}"));
             }
         }
+        let settlement = |span: &&Span| [POSTINGS, PARTS, WINDOWS].contains(&&*span.topic);
+        gaps.extend(self.spans.iter().filter(settlement).filter_map(|span| self.gap(span)));
         if self.partitions() == 0 {
             gaps.push(format!("{COMMANDS} has no partition"));
         }

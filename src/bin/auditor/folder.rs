@@ -1,7 +1,8 @@
 //! Evidence as a folder of JSON lines, so that it can be kept, read by people and planted by tests.
 //!
 //! Owns the file names and line formats. Bytes are hexadecimal. Invariant: what is saved loads as
-//! the same evidence; a missing or unreadable file is an error, never an empty topic.
+//! the same evidence; a missing or unreadable file is an error, never an empty topic,
+//! but for the topics of settlement, whose spans then say that they are not there.
 
 use super::evidence::{
     Committed, Evidence, Headers, Incarnation, JournalLine, Rec, StoredRow, Topic,
@@ -17,6 +18,9 @@ const SPANS: &str = "spans.jsonl";
 const COMMANDS: &str = "commands.jsonl";
 const EVENTS: &str = "events.jsonl";
 const DEAD_LETTERS: &str = "dead-letters.jsonl";
+const POSTINGS: &str = "postings.jsonl";
+const PARTS: &str = "parts.jsonl";
+const WINDOWS: &str = "windows.jsonl";
 const HEADS: &str = "heads.jsonl";
 const SIDES: &str = "sides.jsonl";
 const OFFSETS: &str = "offsets.jsonl";
@@ -55,6 +59,9 @@ pub fn load(folder: &Path) -> Result<Evidence, String> {
         commands: topic(folder, COMMANDS)?,
         events: topic(folder, EVENTS)?,
         dead_letters: topic(folder, DEAD_LETTERS)?,
+        postings: kept(folder, POSTINGS)?,
+        parts: kept(folder, PARTS)?,
+        windows: kept(folder, WINDOWS)?,
         heads: rows(folder, HEADS)?,
         sides: rows(folder, SIDES)?,
         committed: lines::<Committed>(folder, OFFSETS)?,
@@ -84,6 +91,11 @@ fn lines<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>, Strin
         Ok(())
     })?;
     Ok(all)
+}
+
+/// A topic that a folder may lack: it was saved where the stage that writes it was not built.
+fn kept(folder: &Path, name: &str) -> Result<Topic, String> {
+    if folder.join(name).exists() { topic(folder, name) } else { Ok(Topic::new()) }
 }
 
 fn topic(folder: &Path, name: &str) -> Result<Topic, String> {
@@ -161,6 +173,9 @@ pub fn save(evidence: &Evidence, folder: &Path) -> Result<(), String> {
         (COMMANDS, &evidence.commands),
         (EVENTS, &evidence.events),
         (DEAD_LETTERS, &evidence.dead_letters),
+        (POSTINGS, &evidence.postings),
+        (PARTS, &evidence.parts),
+        (WINDOWS, &evidence.windows),
     ] {
         let records = topic.iter().flat_map(|(number, all)| all.iter().map(|rec| (*number, rec)));
         write(folder, name, records.map(|(number, rec)| record_line(number, rec)))?;

@@ -7,8 +7,8 @@
 
 use super::{
     evidence::{
-        COMMANDS, Committed, DEAD_LETTERS, EVENTS, Evidence, Headers, Incarnation, Rec, Span,
-        StoredRow, Topic,
+        COMMANDS, Committed, DEAD_LETTERS, EVENTS, Evidence, Headers, Incarnation, PARTS, POSTINGS,
+        Rec, Span, StoredRow, Topic, WINDOWS,
     },
     folder,
 };
@@ -65,6 +65,7 @@ pub fn gather(sources: &Sources) -> Result<Evidence, String> {
             _ => evidence.dead_letters = topic,
         }
     }
+    settlement(&reader, sources, &mut evidence)?;
     note_growth(&reader, sources, &mut evidence.spans)?;
     if let Some(path) = &sources.journal {
         evidence.journal = Some(folder::journal(path)?);
@@ -115,9 +116,29 @@ fn committed(reader: &Reader, sources: &Sources) -> Result<Vec<Committed>, Strin
         .collect())
 }
 
+/// The topics of settlement that exist, each after what its stage reads.
+fn settlement(reader: &Reader, sources: &Sources, evidence: &mut Evidence) -> Result<(), String> {
+    for name in [POSTINGS, PARTS, WINDOWS] {
+        let full = format!("{}{name}", sources.topic_prefix);
+        let found = reader.partitions(&full);
+        if found.is_ok_and(|partitions| partitions.is_empty()) {
+            return Ok(());
+        }
+        std::thread::park_timeout(SETTLING);
+        let topic = topic(reader, sources, name, &mut evidence.spans)?;
+        match name {
+            POSTINGS => evidence.postings = topic,
+            PARTS => evidence.parts = topic,
+            _ => evidence.windows = topic,
+        }
+    }
+    Ok(())
+}
+
 fn note_growth(reader: &Reader, sources: &Sources, spans: &mut [Span]) -> Result<(), String> {
-    let full = format!("{}{COMMANDS}", sources.topic_prefix);
-    for span in spans.iter_mut().filter(|span| span.topic == COMMANDS) {
+    let is_read = |span: &&mut Span| [COMMANDS, EVENTS, PARTS].contains(&&*span.topic);
+    for span in spans.iter_mut().filter(is_read) {
+        let full = format!("{}{}", sources.topic_prefix, span.topic);
         let now = reader.span(&full, span.partition).map_err(|error| format!("{full}: {error}"))?;
         span.grown_to = Some(now.end);
     }

@@ -6,13 +6,15 @@
 //!
 //! `cli` flags; `live` and `folder` where evidence comes from, `evidence` its shape; `audit` the
 //! order of work, `fold` a partition; `outputs`, `letters`, `rows`, `sends`, `transfers`,
-//! `messages`, `money` and `accounts` what is judged; `clear_text`, `card_numbers` card numbers;
+//! `messages`, `money` and `accounts` what is judged; `books` the order of settlement, `taken` its
+//! records, `postings`, `moves`, `parts` and `windows` what is judged of it; `clear_text`, `card_numbers` card numbers;
 //! `commands`, `avro`, `identity`, `currencies` how things are read; `verdict` and
 //! `report` what comes out.
 
 mod accounts;
 mod audit;
 mod avro;
+mod books;
 mod card_numbers;
 mod clear_text;
 pub mod cli;
@@ -26,9 +28,14 @@ mod letters;
 mod live;
 mod messages;
 mod money;
+mod moves;
 mod outputs;
+mod parts;
+mod postings;
 mod report;
 mod rows;
 mod sends;
+mod taken;
 mod transfers;
 mod verdict;
+mod windows;

@@ -37,7 +37,7 @@ pub fn text(verdict: &Verdict) -> String {
             let _ = writeln!(out, "       record    {record}");
         }
     }
-    for reason in &verdict.unjudged {
+    for reason in verdict.left_out.iter().chain(&verdict.unjudged) {
         let _ = writeln!(out, "not judged: {reason}");
     }
     let _ = writeln!(out, "verdict: {}", outcome(verdict));
@@ -63,6 +63,7 @@ pub fn json(verdict: &Verdict) -> String {
     let report = serde_json::json!({
         "verdict": outcome(verdict),
         "not_judged": verdict.unjudged,
+        "left_out": verdict.left_out,
         "seen": verdict.seen,
         "invariants": lines,
     });

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub enum Invariant {
     I1,
+    I2,
     I3,
     I4,
     I5,
@@ -19,6 +20,7 @@ pub enum Invariant {
     I12,
     I13,
     I14,
+    I15,
     P3,
     P4,
     P5,
@@ -31,6 +33,7 @@ pub enum Invariant {
 impl Invariant {
     pub const ALL: &'static [(Invariant, &'static str)] = &[
         (Self::I1, "amounts are whole minor units of a known currency, one per account"),
+        (Self::I2, "every set of legs sums to 0 per currency"),
         (Self::I3, "booked is the sum of what was posted, and as every event says"),
         (Self::I4, "0 <= hold <= approved; held is the sum of the open holds"),
         (Self::I5, "what was refused or repeated leaves every balance as it was"),
@@ -41,6 +44,10 @@ impl Invariant {
         (Self::I12, "advices, credits and presentments are never refused"),
         (Self::I13, "the seven counters only grow"),
         (Self::I14, "a hold ends at the first tick at or after its deadline; time never runs back"),
+        (
+            Self::I15,
+            "parts tile the log, a window is its parts and never changes; suspense is open",
+        ),
         (
             Self::P3,
             "each command has exactly its outputs: in order, without gap, copies byte-equal",
@@ -100,6 +107,8 @@ pub struct Verdict {
     pub tallies: BTreeMap<Invariant, Tally>,
     /// Why no judgement is possible.
     pub unjudged: Vec<String>,
+    /// What was not there to be judged and need not be.
+    pub left_out: Vec<String>,
 }
 
 impl Verdict {
@@ -146,6 +155,19 @@ impl Verdict {
                 format!("{what} {found:?}"),
             );
         }
+    }
+
+    /// Adds what was found further down the pipeline. Where both broke an invariant, what comes
+    /// later is often only the consequence, so the first finding stays.
+    pub fn follow(&mut self, later: Verdict) {
+        for (invariant, more) in later.tallies {
+            let tally = self.tallies.entry(invariant).or_default();
+            tally.checked += more.checked;
+            tally.breaches += more.breaches;
+            tally.first = tally.first.take().or(more.first);
+        }
+        self.unjudged.extend(later.unjudged);
+        self.left_out.extend(later.left_out);
     }
 
     pub fn is_broken(&self) -> bool {

@@ -1,0 +1,124 @@
+//! `tapline window prove`: that the net of every settled window is exactly 0, from the log alone.
+//!
+//! Owns the reading of both topics and what is printed; the arithmetic is `proof`'s. The windows'
+//! topic is read first: the ranges of its windows say which window a posting is in. Its end is
+//! taken before that of the postings, so no window can be there without its postings.
+
+use super::{EXIT_BAD, Filter, Name};
+use crate::codec::{
+    schemas::Subject,
+    topics::{POSTINGS, WINDOWS},
+};
+use crate::config::Config;
+use crate::console::progress::Progress;
+use crate::domain::{ledger::Address, ledger::PostingSet, window::WindowEvent};
+use crate::operator::{
+    amounts::{count, money},
+    cli::Common,
+    outputs::{Outputs, records_of},
+    print,
+    proof::{Line, Proof},
+    rows::not_found,
+};
+use serde::Serialize;
+
+#[derive(Clone, Debug, Serialize)]
+struct Proven {
+    windows: Vec<Line>,
+    settled: usize,
+    differences: Vec<String>,
+}
+
+pub fn run(
+    common: &Common,
+    config: &Config,
+    name: Option<&Name>,
+    filter: &Filter,
+) -> Result<(), i32> {
+    let mut proof = read(common, config, filter)?;
+    let mut windows = proof.finish();
+    if let Some(name) = name {
+        windows.retain(|line| line.is(name));
+        if windows.is_empty() {
+            return Err(not_found("no such window in settlement.windows.v1"));
+        }
+    }
+    let differences: Vec<String> = windows.iter().filter_map(Line::difference).collect();
+    let settled = windows.iter().filter(|line| line.is_settled()).count();
+    let proven = Proven { windows, settled, differences };
+    print::document(common.output, &proven, || proven.shown());
+    if proven.differences.is_empty() { Ok(()) } else { Err(EXIT_BAD) }
+}
+
+fn read(common: &Common, config: &Config, filter: &Filter) -> Result<Proof, i32> {
+    let outputs = Outputs::open(config)?;
+    let of_windows = outputs.spans(WINDOWS, None)?;
+    let of_postings = outputs.spans(POSTINGS, None)?;
+    let total = records_of(&of_windows) + records_of(&of_postings);
+    let mut progress = Progress::start("proving", total, common.no_progress);
+    let mut proof = Proof::default();
+    let from = (WINDOWS, Subject::Windows);
+    outputs.read::<WindowEvent>(
+        from,
+        &of_windows,
+        &mut progress,
+        |_| true,
+        |output| {
+            let event = output.value;
+            if filter.takes(&event.network, event.currency) {
+                proof.take_event(&event);
+            }
+            Ok(())
+        },
+    )?;
+    let from = (POSTINGS, Subject::Postings);
+    outputs.read::<PostingSet>(
+        from,
+        &of_postings,
+        &mut progress,
+        |_| true,
+        |output| {
+            let (set, Some(id)) = (output.value, output.source) else { return Ok(()) };
+            for leg in set.legs.iter().filter(|leg| leg.address == Address::Net) {
+                if filter.takes(&set.network, leg.currency) {
+                    proof.take_leg(&set.network, id.source.partition, id.source.offset, leg);
+                }
+            }
+            Ok(())
+        },
+    )?;
+    progress.finish();
+    Ok(proof)
+}
+
+fn shown(line: &Line, minor: i64) -> String {
+    money(minor, line.currency)
+}
+
+impl Proven {
+    fn shown(&self) -> String {
+        let columns = [
+            print::text("window", &|it: &Line| it.window.clone()),
+            print::text("state", &|it: &Line| it.state.to_owned()),
+            print::number("postings", &|it: &Line| shown(it, it.posted_minor)),
+            print::number("from earlier", &|it: &Line| shown(it, it.carried_minor)),
+            print::number("exceptions", &|it: &Line| shown(it, it.moved_minor)),
+            print::number("paid", &|it: &Line| shown(it, it.paid_minor)),
+            print::number("left", &|it: &Line| shown(it, it.left_minor)),
+            print::text("proof", &|it: &Line| match it.difference() {
+                Some(_) => "BROKEN".to_owned(),
+                None if it.is_settled() => "net is 0".to_owned(),
+                None => "-".to_owned(),
+            }),
+        ];
+        let mut text = format!("{}\n", print::table(&self.windows, &columns));
+        for difference in &self.differences {
+            text += &format!("BROKEN: {difference}\n");
+        }
+        let settled = count(i64::try_from(self.settled).unwrap_or(i64::MAX));
+        text + &match self.differences.is_empty() {
+            true => format!("{settled} settled windows, the net of each is exactly 0"),
+            false => format!("{settled} settled windows; see above"),
+        }
+    }
+}
