@@ -96,6 +96,12 @@ impl Line {
         self.state == "settled"
     }
 
+    /// Nothing ever was at net.
+    pub fn is_idle(&self) -> bool {
+        let sums = [self.posted_minor, self.carried_minor, self.moved_minor, self.paid_minor];
+        sums == [0; 4] && self.difference().is_none()
+    }
+
     pub fn is(&self, name: &Name) -> bool {
         let is_cycle = match name.cycle {
             CycleName::Cutoff(cutoff) => self.cycle.cutoff.0 == cutoff,

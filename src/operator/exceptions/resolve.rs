@@ -58,16 +58,9 @@ struct Plan {
 
 impl Plan {
     fn shown(&self) -> String {
-        let mut text = format!(
-            "{} of {}, {} {}: {}\nby {}: {}\n",
-            self.exception,
-            self.network,
-            self.currency,
-            self.resolution,
-            self.key,
-            self.by,
-            self.note
-        );
+        let Self { exception, network, currency, resolution, by, note, .. } = self;
+        let mut text =
+            format!("{resolution}: {exception} of {network}, {currency}\nby {by}: {note}\n");
         for leg in &self.legs {
             let minor = money(leg.minor, leg.currency);
             text += &format!("  {:20}{minor:>24}\n", word(&leg.address));

@@ -81,12 +81,16 @@ const NAMES: &str = "A window is named NETWORK/CURRENCY/ and its cut-off in mill
 pub enum WindowCommand {
     /// Windows with their state and money, newest last
     #[command(after_help = "Examples:\n  tapline window list\n  \
+                            tapline window list --with-items --limit 0\n  \
                             tapline window list --network visa --currency CAD --state broken")]
     List {
         #[command(flatten)]
         filter: Filter,
         #[arg(long, value_enum)]
         state: Option<State>,
+        /// Only windows that have items or owe something
+        #[arg(long)]
+        with_items: bool,
         /// The newest so many of each network and currency; 0: all
         #[arg(long, default_value_t = 20)]
         limit: usize,
@@ -121,8 +125,8 @@ pub fn run(common: &Common, command: WindowCommand) -> i32 {
         Err(code) => return code,
     };
     let done = match command {
-        WindowCommand::List { filter, state, limit } => {
-            view::list(common, &config, &filter, state, limit)
+        WindowCommand::List { filter, state, with_items, limit } => {
+            view::list(common, &config, &filter, (state, with_items), limit)
         }
         WindowCommand::Show { window } => view::show(common, &config, &window),
         WindowCommand::Recompute { window } => recompute::run(common, &config, &window),

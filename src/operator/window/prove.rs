@@ -111,14 +111,19 @@ impl Proven {
                 None => "-".to_owned(),
             }),
         ];
-        let mut text = format!("{}\n", print::table(&self.windows, &columns));
+        let moved = |line: &&Line| self.windows.len() == 1 || !line.is_idle();
+        let moved: Vec<Line> = self.windows.iter().filter(moved).cloned().collect();
+        let mut text = format!("{}\n", print::table(&moved, &columns));
+        if moved.len() < self.windows.len() {
+            text += &format!("and {} in which nothing moved\n", self.windows.len() - moved.len());
+        }
         for difference in &self.differences {
             text += &format!("BROKEN: {difference}\n");
         }
         let settled = count(i64::try_from(self.settled).unwrap_or(i64::MAX));
         text + &match self.differences.is_empty() {
-            true => format!("{settled} settled windows, the net of each is exactly 0"),
-            false => format!("{settled} settled windows; see above"),
+            true => format!("settled windows: {settled}, the net of each is exactly 0"),
+            false => format!("settled windows: {settled}; see above"),
         }
     }
 }

@@ -75,7 +75,7 @@ pub fn list(
     common: &Common,
     config: &Config,
     filter: &Filter,
-    state: Option<State>,
+    (state, with_items): (Option<State>, bool),
     limit: usize,
 ) -> Result<(), i32> {
     let books = block_on(async {
@@ -84,7 +84,10 @@ pub fn list(
     })??;
     let mut lines = Vec::new();
     for book in &books {
-        let fits = |window: &&Window| state.is_none_or(|state| state.is(window.status));
+        let fits = |window: &&Window| {
+            let is_used = window.totals.items > 0 || window.outstanding_minor() != 0;
+            state.is_none_or(|state| state.is(window.status)) && (is_used || !with_items)
+        };
         let fitting: Vec<&Window> = book.windows.iter().filter(fits).collect();
         let newest = if limit == 0 { 0 } else { fitting.len().saturating_sub(limit) };
         lines.extend(fitting[newest..].iter().map(|window| Line::of(book, window)));
