@@ -89,7 +89,7 @@ mod tests {
         assert!(
             TOPICS
                 .iter()
-                .filter(|spec| spec.input_of.is_none())
+                .filter(|spec| spec.inputs_of.is_empty())
                 .all(|spec| { birth_value(spec.topic).is_none() })
         );
     }

@@ -15,8 +15,8 @@ pub struct TopicSpec {
     pub max_message_bytes: i64,
     pub written_by: &'static [&'static str],
     pub read_by: &'static [&'static str],
-    /// The stage that reads it as its input, if that stage is built.
-    pub input_of: Option<&'static str>,
+    /// The stages that read it as their input.
+    pub inputs_of: &'static [&'static str],
     /// Ticks stand among its records, so that its reader starts at one of them.
     pub has_ticks: bool,
 }
@@ -26,9 +26,13 @@ pub const EVENTS: Topic = Topic("payments.events.v1");
 pub const POSTINGS: Topic = Topic("ledger.postings.v1");
 pub const PARTS: Topic = Topic("settlement.parts.v1");
 pub const WINDOWS: Topic = Topic("settlement.windows.v1");
+pub const FEED_ITEMS: Topic = Topic("feed.items.v1");
+pub const PUSH_OUTCOMES: Topic = Topic("push.outcomes.v1");
 pub const AUTHORISATION_DEAD_LETTERS: Topic = Topic("authorisation.dead-letters.v1");
 pub const POSTING_DEAD_LETTERS: Topic = Topic("posting.dead-letters.v1");
 pub const WINDOWS_DEAD_LETTERS: Topic = Topic("windows.dead-letters.v1");
+pub const FEED_DEAD_LETTERS: Topic = Topic("feed.dead-letters.v1");
+pub const PUSH_DEAD_LETTERS: Topic = Topic("push.dead-letters.v1");
 
 /// Largest value we decode; a topic takes four times that, so that larger ones become dead letters
 /// instead of vanishing at the producer.
@@ -42,7 +46,7 @@ pub const TOPICS: &[TopicSpec] = &[
         max_message_bytes: RECORD_BYTES_MAX,
         written_by: &["edge", "authorisation (ticks, credits of transfers)", "operators"],
         read_by: &["authorisation"],
-        input_of: Some("authorisation"),
+        inputs_of: &["authorisation"],
         has_ticks: true,
     },
     TopicSpec {
@@ -52,7 +56,7 @@ pub const TOPICS: &[TopicSpec] = &[
         max_message_bytes: RECORD_BYTES_MAX,
         written_by: &["authorisation"],
         read_by: &["posting", "feed", "producer"],
-        input_of: Some("posting"),
+        inputs_of: &["posting", "feed"],
         has_ticks: true,
     },
     TopicSpec {
@@ -62,7 +66,7 @@ pub const TOPICS: &[TopicSpec] = &[
         max_message_bytes: RECORD_BYTES_MAX,
         written_by: &["posting"],
         read_by: &["ledgers"],
-        input_of: None,
+        inputs_of: &[],
         has_ticks: false,
     },
     TopicSpec {
@@ -72,7 +76,7 @@ pub const TOPICS: &[TopicSpec] = &[
         max_message_bytes: RECORD_BYTES_MAX,
         written_by: &["posting", "operators (reports, statements, resolutions)"],
         read_by: &["windows"],
-        input_of: Some("windows"),
+        inputs_of: &["windows"],
         has_ticks: false,
     },
     TopicSpec {
@@ -82,12 +86,34 @@ pub const TOPICS: &[TopicSpec] = &[
         max_message_bytes: RECORD_BYTES_MAX,
         written_by: &["windows"],
         read_by: &["ledgers", "operators"],
-        input_of: None,
+        inputs_of: &[],
+        has_ticks: false,
+    },
+    TopicSpec {
+        topic: FEED_ITEMS,
+        key: "customer",
+        schema: Some("feed.items.v1"),
+        max_message_bytes: RECORD_BYTES_MAX,
+        written_by: &["feed"],
+        read_by: &["push", "the live feed"],
+        inputs_of: &["push"],
+        has_ticks: false,
+    },
+    TopicSpec {
+        topic: PUSH_OUTCOMES,
+        key: "customer",
+        schema: Some("push.outcomes.v1"),
+        max_message_bytes: RECORD_BYTES_MAX,
+        written_by: &["push"],
+        read_by: &["support"],
+        inputs_of: &[],
         has_ticks: false,
     },
     dead_letters(AUTHORISATION_DEAD_LETTERS, &["authorisation"]),
     dead_letters(POSTING_DEAD_LETTERS, &["posting"]),
     dead_letters(WINDOWS_DEAD_LETTERS, &["windows"]),
+    dead_letters(FEED_DEAD_LETTERS, &["feed"]),
+    dead_letters(PUSH_DEAD_LETTERS, &["push"]),
 ];
 
 /// A dead letter is the original value with its headers and ours.
@@ -99,9 +125,14 @@ const fn dead_letters(topic: Topic, written_by: &'static [&'static str]) -> Topi
         max_message_bytes: 2 * RECORD_BYTES_MAX,
         written_by,
         read_by: &["operators"],
-        input_of: None,
+        inputs_of: &[],
         has_ticks: false,
     }
+}
+
+/// Every stage and its input, in the order of the pipeline.
+pub fn inputs() -> impl Iterator<Item = (&'static str, &'static TopicSpec)> {
+    TOPICS.iter().flat_map(|spec| spec.inputs_of.iter().map(move |stage| (*stage, spec)))
 }
 
 /// The dead-letter topic of a stage, without prefix.
@@ -135,7 +166,7 @@ mod tests {
                     .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c)),
                 "{name}"
             );
-            if let Some(stage) = spec.input_of {
+            for stage in spec.inputs_of {
                 let letters = dead_letters_of(stage);
                 assert!(TOPICS.iter().any(|other| other.topic.0 == letters), "{letters}");
             }

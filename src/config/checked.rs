@@ -12,8 +12,10 @@ use super::reader::Reader;
 use super::reference::{self, Effective};
 use crate::adapters::cassandra::settings::CassandraSettings;
 use crate::adapters::kafka::settings::{KafkaSettings, OWNED_PROPERTIES, PROTECTED_PROPERTIES};
+use crate::codec::topics::FEED_ITEMS;
 use crate::logging::{self, LogConfig, LogFormat};
 use crate::runtime::settings::{FuseConfig, LimitsConfig, Profile, RuntimeConfig, STAGES};
+use crate::stages::Topic;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerConfig {
@@ -45,6 +47,9 @@ pub struct Config {
     pub cassandra: CassandraSettings,
     pub runtime: RuntimeConfig,
     pub http_listen: SocketAddr,
+    /// Absent: no read API.
+    pub api_listen: Option<SocketAddr>,
+    pub feed_buckets: u32,
     pub log: LogConfig,
     pub fuse: FuseConfig,
     pub limits: LimitsConfig,
@@ -53,6 +58,17 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     pub push: PushMode,
     pub(super) effective: Vec<Effective>,
+}
+
+impl Config {
+    /// The bucket count that is registered with an input topic and never changes: of its stage's
+    /// heads, or of the read model where the topic is one.
+    pub fn buckets_of(&self, topic: Topic) -> u32 {
+        match topic {
+            FEED_ITEMS => self.feed_buckets,
+            _ => self.runtime.buckets_per_partition,
+        }
+    }
 }
 
 /// Reads every key and applies every rule; all problems come out together.
@@ -71,7 +87,12 @@ pub fn check(raw: &RawConfig, host: &str) -> Result<Config, ConfigError> {
         kafka: kafka(&mut read, profile, host),
         cassandra: cassandra(&mut read, profile),
         runtime: runtime(&mut read),
-        http_listen: listen(&mut read),
+        http_listen: listen(&mut read, "http.listen"),
+        api_listen: match read.text("api.listen").trim() {
+            "off" => None,
+            _ => Some(listen(&mut read, "api.listen")),
+        },
+        feed_buckets: read.count("feed.buckets"),
         log: log(&mut read),
         fuse: fuse(&mut read),
         limits: limits(&mut read),
@@ -277,10 +298,10 @@ fn runtime(read: &mut Reader) -> RuntimeConfig {
     settings
 }
 
-fn listen(read: &mut Reader) -> SocketAddr {
-    read.text("http.listen").trim().parse().unwrap_or_else(|_| {
+fn listen(read: &mut Reader, key: &str) -> SocketAddr {
+    read.text(key).trim().parse().unwrap_or_else(|_| {
         let cure = "write an address and a port, such as 0.0.0.0:9464 or [::]:9464";
-        read.wrong("http.listen", "is not an address", cure);
+        read.wrong(key, "is not an address", cure);
         SocketAddr::from(([127, 0, 0, 1], 0))
     })
 }

@@ -137,6 +137,8 @@ pub const SETTINGS: &[Setting] = &[
     required("runtime.clock_skew_max", Kind::Duration, "60s", "no clock records are written while our clock and the broker's differ by more"),
 
     required("http.listen", Kind::Text, "0.0.0.0:9464", "address of `/metrics`, `/livez`, `/readyz`, `/startupz` and `/version`"),
+    required("api.listen", Kind::Text, "127.0.0.1:8080", "address of the feed's read API and page, in a worker that runs `feed`; `off` for none"),
+    required("feed.buckets", count(1, 65_536), "64", "rows of the store over which a month of all customers' items spreads; keep each below 100 MB; never changes for a live topic"),
     required("log.format", Kind::Choice(&["auto", "json", "text"]), "auto", "`auto` is text on a terminal, else JSON"),
     required("log.level", Kind::Text, "info", "a level, or directives such as `info,tapline::runtime=debug`"),
 

@@ -114,10 +114,12 @@ pub async fn apply_topics(config: &Config, session: &Session) -> Result<()> {
         if !state.exists {
             topics.create(spec).await.map_err(ApplyError::unreachable)?;
         }
-        if let (Some(stage), Some(value)) = (spec.input_of, birth_value(spec.topic)) {
+        if let Some(value) = birth_value(spec.topic) {
             let birth_id = give_birth(config, spec, &value).await?;
             register(config, session, spec, &cluster_id, &birth_id).await?;
-            start_group(config, stage, spec).await?;
+            for stage in spec.inputs_of {
+                start_group(config, stage, spec).await?;
+            }
         }
     }
     Ok(())
@@ -192,7 +194,7 @@ async fn register(
         birth_id: birth_id.to_owned(),
         cluster_id: cluster_id.to_owned(),
         partitions: config.kafka.partitions as i32,
-        buckets: config.runtime.buckets_per_partition as i32,
+        buckets: config.buckets_of(spec.topic) as i32,
     };
     let standing = incarnations::register(session, &config.cassandra.keyspace, &wanted)
         .await

@@ -8,7 +8,7 @@ use super::{
     connect::{self, block_on},
     logs, offsets, print, schemas,
 };
-use crate::codec::topics::TOPICS;
+use crate::codec::topics;
 use crate::config::Config;
 use crate::worker::{EXIT_DONE, EXIT_REFUSED, checks};
 use clap::Args;
@@ -91,7 +91,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> i32 {
     let checked = || -> Result<Vec<Checked>, i32> {
         let config = common.load()?;
         let stages: Vec<&str> = match &*args.stage {
-            "all" => TOPICS.iter().filter_map(|spec| spec.input_of).collect(),
+            "all" => topics::inputs().map(|(stage, _)| stage).collect(),
             stage => vec![logs::input_of(stage)?.0],
         };
         let mut lines = Vec::new();

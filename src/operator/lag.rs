@@ -18,7 +18,7 @@ use crate::codec::{
     avro::{Avro, RegistryIds},
     raw::RawRecord,
     schemas::Subject,
-    topics::{COMMANDS, TOPICS},
+    topics::{self, COMMANDS},
 };
 use crate::config::Config;
 use crate::domain::{
@@ -254,7 +254,7 @@ struct Lag {
 fn look(config: &Config, args: &LagArgs) -> Result<Lag, i32> {
     let stages: Vec<&str> = match &args.stage {
         Some(stage) => vec![logs::input_of(stage)?.0],
-        None => TOPICS.iter().filter_map(|spec| spec.input_of).collect(),
+        None => topics::inputs().map(|(stage, _)| stage).collect(),
     };
     let mut lags = Vec::new();
     for stage in stages {

@@ -21,7 +21,7 @@ use crate::codec::{
     dead_letter::{self, ERROR_CODE, FAILED_STAGE},
     json::Show,
     raw::RawRecord,
-    topics::{COMMANDS, TOPICS, dead_letters_of},
+    topics::{self, COMMANDS, dead_letters_of},
 };
 use crate::config::Config;
 use crate::domain::{
@@ -166,7 +166,7 @@ fn list(common: &Common, config: &Config, records_max: i64) -> Result<(), i32> {
     let reader = logs::reader(config, "dead-letters")?;
     let mut groups = Groups::default();
     let mut capped = false;
-    for stage in TOPICS.iter().filter_map(|spec| spec.input_of) {
+    for (stage, _) in topics::inputs() {
         let topic = config.kafka.topic(&dead_letters_of(stage));
         let mut spans = logs::spans(config, &reader, &topic, None)?;
         for span in &mut spans {

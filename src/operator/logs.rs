@@ -13,7 +13,7 @@ use crate::codec::{
     headers::HeaderList,
     raw::RawRecord,
     schemas::Subject,
-    topics::{TOPICS, TopicSpec},
+    topics::{self, TOPICS, TopicSpec},
 };
 use crate::config::Config;
 use crate::domain::command::AccountCommand;
@@ -62,9 +62,8 @@ pub fn topic_named(config: &Config, name: &str) -> Result<&'static TopicSpec, i3
 
 /// The input topic of a stage of this release. Errors: exit code 2.
 pub fn input_of(stage: &str) -> Result<(&'static str, &'static TopicSpec), i32> {
-    let inputs = || TOPICS.iter().filter_map(|spec| Some((spec.input_of?, spec)));
-    inputs().find(|(name, _)| *name == stage).ok_or_else(|| {
-        let names: Vec<&str> = inputs().map(|(name, _)| name).collect();
+    topics::inputs().find(|(name, _)| *name == stage).ok_or_else(|| {
+        let names: Vec<&str> = topics::inputs().map(|(name, _)| name).collect();
         say(&format!("`{stage}` is no stage of this release; write one of {}", names.join(", ")));
         EXIT_USAGE
     })

@@ -89,6 +89,18 @@ pub struct Transition<C, O> {
     pub effects: Vec<Outgoing<O>>,
 }
 
+/// A row of a read model that an output also is: the newest version of it, under a key of its own
+/// that a reader asks by. Written with the seal, before the heads; its bytes are the output's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReadRow {
+    /// Cuts the rows of a bucket into partitions of the store, such as a month.
+    pub period: i32,
+    pub key: Box<str>,
+    /// Rows of a key are read by it, highest first.
+    pub order: i64,
+    pub item: Box<str>,
+}
+
 /// A record that can never be applied: dead-lettered as raw bytes, the state untouched. The code
 /// is stable and known to operators (docs/runbooks).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +189,11 @@ pub trait Stage: Send + Sync + 'static {
 
     /// Applies a change; returns the items that leave the head with it.
     fn apply(head: &mut Self::Head, change: Self::Change) -> Vec<(Self::ItemId, Self::Item)>;
+
+    /// The row of the stage's read model that an output also is; `None`: it is not read so.
+    fn read_row(_output: &Self::Output) -> Option<ReadRow> {
+        None
+    }
 
     /// The tick as it is passed on to readers that keep the same clock; `None`: this stage's
     /// readers have no ticks.

@@ -142,13 +142,15 @@ async fn check_incarnation(
             ),
         );
     }
-    if known.buckets != config.runtime.buckets_per_partition as i32 {
+    let buckets = config.buckets_of(input.topic) as i32;
+    if known.buckets != buckets {
         refuse(
             "config_invalid",
             format!(
-                "topic {topic} was registered with {} buckets, runtime.buckets_per_partition says \
-                 {}; it decides where rows live and never changes",
-                known.buckets, config.runtime.buckets_per_partition
+                "topic {topic} was registered with {} buckets, the configuration says {buckets} \
+                 (runtime.buckets_per_partition, feed.buckets for the feed); it decides where rows \
+                 live and never changes",
+                known.buckets
             ),
         );
     }

@@ -14,7 +14,7 @@ use tapline::codec::{
     frame::OutputId,
     raw::RawRecord,
     schemas::Subject,
-    topics::{EVENTS, POSTINGS, TOPICS, WINDOWS, dead_letters_of},
+    topics::{self, EVENTS, POSTINGS, WINDOWS, dead_letters_of},
 };
 use tapline::domain::{
     event::{AccountEvent, Event},
@@ -103,7 +103,7 @@ impl Ledger {
         self.judge_balances();
         self.judge_windows(site);
         self.judge_suspense();
-        for stage in TOPICS.iter().filter_map(|spec| spec.input_of) {
+        for (stage, _) in topics::inputs() {
             let topic = site.config.kafka.topic(&dead_letters_of(stage));
             assert_eq!(watch::everything(site, &topic).len(), 0, "dead letters of {stage}");
         }
