@@ -18,6 +18,7 @@ mod letters;
 mod outputs;
 pub mod partition;
 pub mod ports;
+mod reads;
 mod recall;
 #[cfg(test)]
 pub mod sabotage;

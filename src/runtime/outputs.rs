@@ -84,7 +84,12 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         for (index, effect) in (first_index..).zip(transition.effects) {
             let (seq, chain) = (&mut entry.row.seq, &mut entry.row.chain);
             let link = Link { name, seq, chain };
-            self.outbox.push(offset, out.record(raw, (id_key, index), effect, Some(link)));
+            let row = S::read_row(&effect.body);
+            let record = out.record(raw, (id_key, index), effect, Some(link));
+            if let (Some(row), Some(value)) = (row, &record.value) {
+                self.reads.note(row, offset, value);
+            }
+            self.outbox.push(offset, record);
         }
         self.heads.mark_dirty(name);
     }

@@ -16,6 +16,7 @@ use super::{
     heads::Heads,
     outputs::Outbox,
     ports::{Arrival, Ports},
+    reads::Reads,
     seal::OpenSeal,
     sides::Sides,
 };
@@ -37,6 +38,8 @@ pub struct Binding {
     pub partition: i32,
     pub partitions: i32,
     pub buckets: u32,
+    /// Over which the keys of the stage's read model spread.
+    pub read_buckets: u32,
     /// The group's committed offset.
     pub start: i64,
 }
@@ -121,6 +124,7 @@ pub struct Partition<S: Stage, C: StageCodec<S>> {
     pub(super) resume_at: Option<i64>,
     pub(super) acks: Acks,
     pub(super) sides: Sides,
+    pub(super) reads: Reads,
     pub(super) seal: Option<OpenSeal>,
     pub(super) seals: u64,
     /// Offsets of ticks that we judged fresh and have not committed past, ascending.
@@ -169,6 +173,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             binding,
             acks: Acks::default(),
             sides: Sides::default(),
+            reads: Reads::default(),
             seal: None,
             seals: 0,
             fresh_ticks: VecDeque::new(),

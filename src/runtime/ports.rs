@@ -35,15 +35,38 @@ pub enum PublishTopic {
     DeadLetters,
 }
 
+/// The table of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    Heads,
+    /// Items that left their heads; rows have an `item`.
+    Sides,
+    /// The stage's read model; rows have an `item` and their place among the key's rows.
+    Reads {
+        period: i32,
+    },
+}
+
 /// One row of a batch; its write timestamp follows from `pos` alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowWrite {
     pub key: Arc<str>,
-    /// Absent: the head of the key. Present: a side row of it.
     pub item: Option<Box<str>>,
+    /// Of a read model's row, see `stages::ReadRow`; else 0.
+    pub order: i64,
     pub pos: i64,
     /// Shared with the head that rests.
     pub bytes: Arc<[u8]>,
+}
+
+impl RowWrite {
+    pub fn head(key: Arc<str>, pos: i64, bytes: Arc<[u8]>) -> Self {
+        Self { key, item: None, order: 0, pos, bytes }
+    }
+
+    pub fn side(key: Arc<str>, item: Box<str>, pos: i64, bytes: Arc<[u8]>) -> Self {
+        Self { key, item: Some(item), order: 0, pos, bytes }
+    }
 }
 
 /// Rows of one bucket, written as one single-partition batch. Repeated unchanged until acked.
@@ -51,6 +74,7 @@ pub struct RowWrite {
 pub struct Batch {
     pub seal: u64,
     pub index: usize,
+    pub table: Table,
     pub bucket: u32,
     pub rows: Vec<RowWrite>,
 }

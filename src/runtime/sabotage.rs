@@ -60,6 +60,7 @@ bugs! {
     PassedOnLast,
     // Side rows.
     HeadBeforeSideRow,
+    HeadBeforeReadRow,
     SideReadUnbounded,
     AnswerPreferredToOwn,
     OwnDroppedAtAck,

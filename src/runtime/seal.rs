@@ -1,15 +1,15 @@
 //! Seals: the image of what changed, and the order in which it becomes durable.
 //!
 //! Owns the one open seal of a partition. The rows are encoded when the seal is opened, so that
-//! consumption goes on at once and no later record can slip into an older image. Side rows are sent
-//! at once; heads only when the side rows and every output at or below the seal's offset are acked;
-//! the offset only when the heads are acked. A next seal waits for this one.
+//! consumption goes on at once and no later record can slip into an older image. Side rows and rows
+//! of the read model are sent at once; heads only when those and every output at or below the seal's
+//! offset are acked; the offset only when the heads are acked. A next seal waits for this one.
 
 #[cfg(test)]
 use super::sabotage::{self, Bug};
 use super::{
     partition::Partition,
-    ports::{Batch, Ports, RowWrite},
+    ports::{Batch, Ports, RowWrite, Table},
 };
 use crate::codec::{StageCodec, partitioner::bucket_of};
 use crate::stages::Stage;
@@ -18,8 +18,9 @@ use std::{collections::BTreeMap, sync::Arc};
 /// Where the open seal stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// Side rows are on their way (or there are none); the heads wait for them and for the acks.
-    SidesSent,
+    /// What goes before the heads is on its way (or there is nothing); they wait for it and for the
+    /// acks.
+    OthersSent,
     HeadsSent,
 }
 
@@ -29,11 +30,12 @@ pub struct OpenSeal {
     through: i64,
     through_broker_ms: Option<i64>,
     step: Step,
-    sides: Vec<Arc<Batch>>,
+    /// Side rows and rows of the read model.
+    others: Vec<Arc<Batch>>,
     heads: Vec<Arc<Batch>>,
     /// Batches sent and not yet written.
     pending: Vec<usize>,
-    sent_sides: bool,
+    sent_others: bool,
 }
 
 impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
@@ -45,7 +47,8 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         }
         let number = self.seals;
         self.seals += 1;
-        let sides = self.sides.take_unsealed();
+        let sides = self.sides.take_unsealed().into_iter().map(|row| (Table::Sides, row));
+        let others: Vec<_> = sides.chain(self.reads.take_unsealed()).collect();
         let mut heads = Vec::with_capacity(self.heads.dirty_len());
         for key in self.heads.take_dirty() {
             let encoded = self.heads.freeze(&key, |row| {
@@ -54,34 +57,43 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
                 Arc::from(self.scratch.as_slice())
             });
             if let Some((pos, bytes)) = encoded {
-                heads.push(RowWrite { pos, bytes, item: None, key });
+                heads.push((Table::Heads, RowWrite::head(key, pos, bytes)));
             }
         }
-        self.counts.rows_sealed += (heads.len() + sides.len()) as u64;
+        self.counts.rows_sealed += (heads.len() + others.len()) as u64;
         self.counts.seals += 1;
-        let sides = self.batches(number, 0, sides);
-        let heads = self.batches(number, sides.len(), heads);
+        let others = self.batches(number, 0, others);
+        let heads = self.batches(number, others.len(), heads);
         self.seal = Some(OpenSeal {
             number,
             through: self.applied,
             through_broker_ms: self.applied_broker_ms,
-            step: Step::SidesSent,
+            step: Step::OthersSent,
             pending: Vec::new(),
-            sides,
+            others,
             heads,
-            sent_sides: false,
+            sent_others: false,
         });
     }
 
     /// One batch per bucket, split where it would grow too large for one mutation.
-    fn batches(&self, seal: u64, first_index: usize, rows: Vec<RowWrite>) -> Vec<Arc<Batch>> {
-        let mut by_bucket: BTreeMap<u32, Vec<RowWrite>> = BTreeMap::new();
-        for row in rows {
-            let bucket = bucket_of(row.key.as_bytes(), self.binding.buckets);
-            by_bucket.entry(bucket).or_default().push(row);
+    fn batches(
+        &self,
+        seal: u64,
+        first_index: usize,
+        rows: Vec<(Table, RowWrite)>,
+    ) -> Vec<Arc<Batch>> {
+        let mut by_bucket: BTreeMap<(Table, u32), Vec<RowWrite>> = BTreeMap::new();
+        for (table, row) in rows {
+            let buckets = match table {
+                Table::Heads | Table::Sides => self.binding.buckets,
+                Table::Reads { .. } => self.binding.read_buckets,
+            };
+            let bucket = bucket_of(row.key.as_bytes(), buckets);
+            by_bucket.entry((table, bucket)).or_default().push(row);
         }
         let mut batches = Vec::new();
-        for (bucket, rows) in by_bucket {
+        for ((table, bucket), rows) in by_bucket {
             let mut part = Vec::new();
             let mut bytes = 0;
             for row in rows {
@@ -89,14 +101,14 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
                 if bytes + size > self.limits.batch_bytes_max && !part.is_empty() {
                     let index = first_index + batches.len();
                     let rows = std::mem::take(&mut part);
-                    batches.push(Arc::new(Batch { seal, index, bucket, rows }));
+                    batches.push(Arc::new(Batch { seal, index, table, bucket, rows }));
                     bytes = 0;
                 }
                 bytes += size;
                 part.push(row);
             }
             let index = first_index + batches.len();
-            batches.push(Arc::new(Batch { seal, index, bucket, rows: part }));
+            batches.push(Arc::new(Batch { seal, index, table, bucket, rows: part }));
         }
         batches
     }
@@ -115,17 +127,15 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         #[cfg(test)]
         self.take_rows_again();
         let Some(open) = &mut self.seal else { return };
-        if !open.sent_sides {
-            open.sent_sides = true;
-            send(&open.sides, &mut open.pending, ports);
+        if !open.sent_others {
+            open.sent_others = true;
+            send(&open.others, &mut open.pending, ports);
         }
-        let (sides_stored, acked) = (open.pending.is_empty(), self.acks.through(open.through));
+        let (others_stored, acked) = (open.pending.is_empty(), self.acks.through(open.through));
         #[cfg(test)]
-        let (sides_stored, acked) = (
-            sides_stored || sabotage::on(Bug::HeadBeforeSideRow),
-            acked || sabotage::on(Bug::StateBeforeAcks),
-        );
-        if open.step == Step::SidesSent && sides_stored && acked {
+        let (others_stored, acked) =
+            (others_stored || open.is_sabotaged(), acked || sabotage::on(Bug::StateBeforeAcks));
+        if open.step == Step::OthersSent && others_stored && acked {
             self.sides.stored(self.fetched);
             open.step = Step::HeadsSent;
             send(&open.heads, &mut open.pending, ports);
@@ -172,11 +182,25 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
 }
 
 #[cfg(test)]
+impl OpenSeal {
+    /// The bugs that do not wait for one kind of row.
+    fn is_sabotaged(&self) -> bool {
+        let pending = |fits: fn(Table) -> bool| {
+            self.others.iter().any(|it| fits(it.table) && self.pending.contains(&it.index))
+        };
+        let sides = pending(|table| table == Table::Sides);
+        let reads = pending(|table| matches!(table, Table::Reads { .. }));
+        (sabotage::on(Bug::HeadBeforeSideRow) && !reads)
+            || (sabotage::on(Bug::HeadBeforeReadRow) && !sides)
+    }
+}
+
+#[cfg(test)]
 impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
     /// The bug that the encoding at the seal avoids: rows as they are when they are sent.
     fn take_rows_again(&mut self) {
         let Some(open) = &mut self.seal else { return };
-        if open.step != Step::SidesSent || !sabotage::on(Bug::RowsTakenAtSendTime) {
+        if open.step != Step::OthersSent || !sabotage::on(Bug::RowsTakenAtSendTime) {
             return;
         }
         for batch in &mut open.heads {

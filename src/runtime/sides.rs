@@ -78,12 +78,7 @@ impl Sides {
             (key.clone(), item.into()),
             OwnVersion { pos, bytes: bytes.clone(), expendable_after: None },
         );
-        self.unsealed.push(RowWrite {
-            key: key.clone(),
-            item: Some(item.into()),
-            pos,
-            bytes: bytes.into(),
-        });
+        self.unsealed.push(RowWrite::side(key.clone(), item.into(), pos, bytes.into()));
     }
 
     /// Hands the new versions to a seal.

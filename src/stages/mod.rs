@@ -144,6 +144,8 @@ pub trait Stage: Send + Sync + 'static {
     /// Ticks stand in the input. Without them a stage starts anywhere, commits all that is durable,
     /// and its context never changes.
     const TICKS: bool = true;
+    /// Some outputs are rows of a read model (`read_row`), kept in the table `<stage>_item`.
+    const READS: bool = false;
 
     type Input: Send;
     type Output: Send;

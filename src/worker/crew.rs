@@ -53,6 +53,7 @@ pub struct CrewSettings {
     pub incarnation: i32,
     pub partitions: i32,
     pub runtime: RuntimeConfig,
+    pub read_buckets: u32,
     pub limits: Limits,
     /// Full name of the input topic.
     pub topic: String,
@@ -102,6 +103,7 @@ impl<S: Stage, C: StageCodec<S>> Crew<S, C> {
             partition: number,
             partitions: self.settings.partitions,
             buckets: self.settings.runtime.buckets_per_partition,
+            read_buckets: self.settings.read_buckets,
             start,
         };
         let log = LogPartition { incarnation: binding.incarnation, partition: number };

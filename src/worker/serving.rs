@@ -66,6 +66,7 @@ impl Serving {
             incarnation: incarnation.number,
             partitions,
             runtime: self.config.runtime.clone(),
+            read_buckets: self.config.feed_buckets,
             limits: limits(&self.config),
             topic: edges.topic(S::INPUT),
         };
@@ -81,9 +82,15 @@ impl Serving {
 
     async fn open_edges<S: Stage>(&self) -> Result<Edges, String> {
         let (config, stage) = (&self.config, S::NAME);
-        let store = Store::open(self.session.clone(), &config.cassandra, stage)
+        let mut store = Store::open(self.session.clone(), &config.cassandra, stage)
             .await
             .map_err(|error| error.to_string())?;
+        if S::READS {
+            store
+                .open_reads(&config.cassandra.keyspace, stage)
+                .await
+                .map_err(|it| it.to_string())?;
+        }
         let sender = Sender::open(&config.kafka, stage).map_err(|error| error.to_string())?;
         let topic = config.kafka.topic(S::INPUT.0);
         let intake =

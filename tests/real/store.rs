@@ -6,8 +6,9 @@
 use super::ground::Ground;
 use std::sync::Arc;
 use tapline::adapters::cassandra::store::{LogPartition, Store};
+use tapline::adapters::cassandra::{session::Session, settings::CassandraSettings};
 use tapline::codec::partitioner::bucket_of;
-use tapline::runtime::ports::{Batch, RowWrite, SideRead};
+use tapline::runtime::ports::{Batch, RowWrite, SideRead, Table};
 
 const LOG: LogPartition = LogPartition { incarnation: 99, partition: 0 };
 
@@ -18,7 +19,9 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     async fn write(&self, rows: Vec<RowWrite>) {
-        let batch = Batch { seal: 1, index: 0, bucket: self.bucket, rows };
+        let is_side = rows.iter().any(|row| row.item.is_some());
+        let table = if is_side { Table::Sides } else { Table::Heads };
+        let batch = Batch { seal: 1, index: 0, table, bucket: self.bucket, rows };
         let failed = |error: &_| panic!("a write was not taken at once: {error}");
         self.store.write(LOG, &batch, failed).await.unwrap_or_else(|error| panic!("{error}"));
     }
@@ -34,7 +37,7 @@ impl Bench<'_> {
 }
 
 fn head(key: &str, pos: i64, bytes: &[u8]) -> RowWrite {
-    RowWrite { key: key.into(), item: None, pos, bytes: bytes.into() }
+    RowWrite::head(key.into(), pos, bytes.into())
 }
 
 /// Goal: the store keeps what the log says, whoever writes when. Method: writes of older, equal and
@@ -89,10 +92,9 @@ pub fn adapters(ground: &Ground) {
         assert_eq!((rows, bytes), (128, 1 << 20), "the largest batch read back");
 
         for pos in [5, 9] {
-            let item = Some("item".into());
             let bytes = pos.to_string().into_bytes();
             bench
-                .write(vec![RowWrite { key: "side".into(), item, pos, bytes: bytes.into() }])
+                .write(vec![RowWrite::side("side".into(), "item".into(), pos, bytes.into())])
                 .await;
         }
         for (below, found) in [(5, None), (6, Some(5)), (9, Some(5)), (10, Some(9)), (99, Some(9))]
@@ -101,5 +103,34 @@ pub fn adapters(ground: &Ground) {
             assert_eq!(version.map(|(pos, _)| pos), found, "newest below {below}");
         }
         assert_eq!(bench.side("nobody", 99).await, None);
+        read_rows(&session, settings).await;
     });
+}
+
+/// The newest version of a read model's row wins, rows of a key come highest order first.
+async fn read_rows(session: &Arc<Session>, settings: &CassandraSettings) {
+    let mut store = Store::open(Arc::clone(session), settings, "feed")
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    let opened = store.open_reads(&settings.keyspace, "feed").await;
+    opened.unwrap_or_else(|error| panic!("{error}"));
+    for (order, pos, bytes) in [(1, 30, "old"), (2, 31, "two"), (1, 33, "one"), (1, 32, "mid")] {
+        let item = Some("line".into());
+        let bytes = bytes.as_bytes().into();
+        let row = RowWrite { key: "reader".into(), item, order, pos, bytes };
+        let table = Table::Reads { period: 24 };
+        let batch = Batch { seal: 1, index: 0, table, bucket: 3, rows: vec![row] };
+        let failed = |error: &_| panic!("a write was not taken at once: {error}");
+        store.write(LOG, &batch, failed).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+    let statement = format!(
+        "SELECT ordering, image FROM {}.feed_item \
+         WHERE incarnation = 99 AND bucket = 3 AND period = 24 AND key = 'reader'",
+        settings.keyspace
+    );
+    let answer = session.query_unpaged(statement, &[]).await.expect("a server that answers");
+    let answer = answer.into_rows_result().expect("rows");
+    let rows: Vec<(i64, Vec<u8>)> =
+        answer.rows().expect("two columns").map(|row| row.expect("a row")).collect();
+    assert_eq!(rows, [(2, b"two".to_vec()), (1, b"one".to_vec())]);
 }

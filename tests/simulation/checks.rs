@@ -6,8 +6,11 @@
 use super::judge::{Target, letter_id};
 use super::simulated::Simulated;
 use super::world::{BUCKETS, INCARNATION, TOPICS, World};
+use crate::adapters::memory::store::{Cell, TIMESTAMP_FIRST_US};
 use crate::codec::{StageCodec, headers::SRC, partitioner::bucket_of, raw::RawRecord};
-use crate::runtime::ports::{Batch, Publish};
+use crate::runtime::ports::{Batch, Publish, Table};
+use crate::stages::ReadRow;
+use std::collections::BTreeMap;
 
 /// A broken invariant: its name and what was found.
 pub type Violation = (&'static str, String);
@@ -74,9 +77,13 @@ impl<S: Simulated> World<S> {
     /// P2, P4: rows are the fold's, and come after their outputs and side rows.
     pub fn check_rows(&mut self, number: i32, batch: &Batch) {
         self.judge(number);
+        if let Table::Reads { period } = batch.table {
+            return self.check_read_rows(number, period, batch);
+        }
         for row in &batch.rows {
             let (key, pos) = (row.key.as_ref().to_owned(), row.pos);
             let judge = &mut self.judges[number as usize];
+            let read = judge.reads.get(&key).cloned().unwrap_or_default();
             let left = judge.left.get(&key).cloned().unwrap_or_default();
             if let Some(item) = &row.item {
                 let known = left.iter().any(|version| {
@@ -95,7 +102,36 @@ impl<S: Simulated> World<S> {
                 let found = || format!("p{number} {key} at {pos}: {item} at {at}");
                 self.check(stored, "P2 side rows before their head", found);
             }
+            for (at, row, _) in read.iter().filter(|version| version.0 <= pos) {
+                let found = || format!("p{number} {key} at {pos}: {row:?} at {at}");
+                let stored = self.read_row_is_durable(row, *at, None);
+                self.check(stored, "P2 read rows before their head", found);
+            }
         }
+    }
+
+    /// P4: rows of the read model are outputs of the fold.
+    fn check_read_rows(&mut self, number: i32, period: i32, batch: &Batch) {
+        for row in &batch.rows {
+            let (key, item) = (Box::from(&*row.key), row.item.clone().unwrap_or_default());
+            let read = ReadRow { period, key, order: row.order, item };
+            let mut known = self.judges[number as usize].reads.values().flatten();
+            let known = known.any(|(pos, of, bytes)| {
+                (*pos, of, bytes.as_slice()) == (row.pos, &read, row.bytes.as_ref())
+            });
+            self.check(known, "P4 read row is the fold's", || format!("{read:?} at {}", row.pos));
+        }
+    }
+
+    /// A quorum has the row at `pos` or later; where `bytes` are named, exactly those.
+    fn read_row_is_durable(&self, row: &ReadRow, pos: i64, bytes: Option<&[u8]>) -> bool {
+        let bucket = bucket_of(row.key.as_bytes(), BUCKETS);
+        let stored = self.replicas.iter().filter_map(|it| it.read(INCARNATION, bucket, row));
+        let holds = |cell: &&Cell| match bytes {
+            Some(bytes) => cell.bytes == bytes,
+            None => cell.timestamp_us >= TIMESTAMP_FIRST_US + pos,
+        };
+        stored.filter(holds).count() >= self.quorum()
     }
 
     /// P1, P5: everything below a commit is durable, and a fresh tick stands at it.
@@ -189,6 +225,15 @@ impl<S: Simulated> World<S> {
                 let expected = &self.judges[number as usize].rows[&(key.clone(), pos)];
                 let right = cells.filter(|cell| cell.bytes == *expected).count() >= self.quorum();
                 self.check(right, "P4 row at rest", || format!("p{number} {key} at {pos}"));
+            }
+            let mut newest: BTreeMap<ReadRow, Vec<u8>> = BTreeMap::new();
+            for (_, row, bytes) in self.judges[number as usize].reads.values().flatten() {
+                newest.insert(row.clone(), bytes.clone());
+            }
+            self.seen.reads += newest.len() as u64;
+            for (row, bytes) in newest {
+                let right = self.read_row_is_durable(&row, 0, Some(&bytes));
+                self.check(right, "P4 read row at rest", || format!("p{number} {row:?}"));
             }
             // What landed last may be a former owner's: without a tick for everybody to commit at,
             // only the owner's own word tells.

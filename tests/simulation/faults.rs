@@ -9,7 +9,7 @@ use super::simulated::Simulated;
 use super::small::Fate;
 use super::world::{INCARNATION, Late, World};
 use crate::adapters::memory::store::TIMESTAMP_FIRST_US;
-use crate::runtime::ports::{Arrival, Batch};
+use crate::runtime::ports::{Arrival, Batch, RowWrite, Table};
 use crate::runtime::sabotage::{self, Bug};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -238,7 +238,7 @@ impl<S: Simulated> World<S> {
         for row in &batch.rows {
             let timestamp_us = if by_clock { clock_us } else { TIMESTAMP_FIRST_US + row.pos };
             let place = (INCARNATION, number, batch.bucket);
-            self.replicas[replica].write_row(place, row, timestamp_us);
+            self.replicas[replica].write_row(place, batch.table, row, timestamp_us);
         }
     }
 
@@ -297,14 +297,14 @@ impl<S: Simulated> World<S> {
         if sabotage::on(Bug::NoReadRepair) || replicas.len() < 2 {
             return;
         }
-        let row = crate::runtime::ports::RowWrite {
-            key: key.into(),
-            item: item.map(|(item, _)| item.into()),
-            pos: item.map_or(0, |(_, pos)| pos),
-            bytes: bytes.into(),
+        let (table, row) = match item {
+            Some((item, pos)) => {
+                (Table::Sides, RowWrite::side(key.into(), item.into(), pos, bytes.into()))
+            }
+            None => (Table::Heads, RowWrite::head(key.into(), 0, bytes.into())),
         };
         for replica in replicas {
-            self.replicas[*replica].write_row(place, &row, timestamp_us);
+            self.replicas[*replica].write_row(place, table, &row, timestamp_us);
         }
     }
 

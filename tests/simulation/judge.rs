@@ -13,7 +13,7 @@ use crate::codec::snapshot::{Row, Seen};
 use crate::codec::{DecodeError, StageCodec, partitioner::partition_of, raw::RawRecord};
 use crate::domain::command::{PARTITION_KEY, Tick};
 use crate::domain::{rules::Rules, time::LogTime};
-use crate::stages::{Cause, Context, Outgoing, Poison, Refused, Scope, Transition};
+use crate::stages::{Cause, Context, Outgoing, Poison, ReadRow, Refused, Scope, Transition};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Where an output goes: topic (`world::TOPICS`) and partition.
@@ -51,6 +51,8 @@ pub struct Judge<S: Simulated> {
     pub touched: BTreeMap<String, Vec<i64>>,
     /// Side versions by key: (position, item, bytes).
     pub left: BTreeMap<String, Vec<(i64, Box<str>, Vec<u8>)>>,
+    /// Rows of the read model by the key whose outputs they are: (position, row, bytes).
+    pub reads: BTreeMap<String, Vec<(i64, ReadRow, Vec<u8>)>>,
     places: BTreeMap<Target, usize>,
     /// First output that is not in the log.
     missing: usize,
@@ -76,6 +78,7 @@ impl<S: Simulated> Judge<S> {
             rows: HashMap::new(),
             touched: BTreeMap::new(),
             left: BTreeMap::new(),
+            reads: BTreeMap::new(),
             places: BTreeMap::new(),
             missing: 0,
             recalled: 0,
@@ -331,6 +334,10 @@ impl<S: Simulated> Judge<S> {
     ) {
         let mut value = Vec::new();
         self.codec.encode_output(&effect.body, &mut value);
+        if let (Some(row), Some(name)) = (S::read_row(&effect.body), name) {
+            let rows = self.reads.entry(name.to_owned()).or_default();
+            rows.push((raw.offset, row, value.clone()));
+        }
         let topic = S::topic_number(effect.topic);
         let (partition, key, link) = match (effect.key.as_deref(), name) {
             (Some(other), _) => (partition_of(other.as_bytes(), self.partitions), other, None),

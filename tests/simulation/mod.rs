@@ -146,6 +146,7 @@ fn ten_thousand_seeds() {
         ("dead letters", all.letters, 0.1),
         ("blown fuses", all.blown, 0.01),
         ("windows", all.windows, 5.0),
+        ("read rows", all.reads, 1.0),
     ] {
         assert!(count as f64 >= seeds as f64 * per_seed, "too few {name}: {count}");
     }
@@ -237,7 +238,7 @@ impl std::fmt::Debug for Seen {
         write!(
             f,
             "{} commands, {} takeovers, {} zombies, {} late writes, {} read back, {} expired, \
-             {} letters, {} blown, {} events, {} windows, crashes {:?}",
+             {} letters, {} blown, {} events, {} windows, {} read rows, crashes {:?}",
             self.commands,
             self.takeovers,
             self.zombies,
@@ -248,6 +249,7 @@ impl std::fmt::Debug for Seen {
             self.blown,
             self.events,
             self.windows,
+            self.reads,
             self.crashes
         )
     }
@@ -265,6 +267,7 @@ impl Seen {
         self.events += other.events;
         self.blown += other.blown;
         self.windows += other.windows;
+        self.reads += other.reads;
         for (point, count) in &other.crashes {
             *self.crashes.entry(point).or_default() += count;
         }

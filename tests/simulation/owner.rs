@@ -10,7 +10,8 @@ use super::world::{BUCKETS, INCARNATION};
 use crate::codec::{partitioner::partition_of, raw::RawRecord};
 use crate::domain::rules::Rules;
 use crate::runtime::partition::{Binding, Limits, Partition};
-use crate::runtime::ports::{Arrival, Batch, Destination, Ports, Publish, PublishTopic, SideRead};
+use crate::runtime::ports::{Arrival, Batch, Destination, Ports, Publish, PublishTopic};
+use crate::runtime::ports::{SideRead, Table};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -66,6 +67,7 @@ impl<S: Simulated> Owner<S> {
             partition: number,
             partitions,
             buckets: BUCKETS,
+            read_buckets: BUCKETS,
             start,
         };
         let rules = Arc::new(script::rules(first));
@@ -143,10 +145,11 @@ impl Request {
     pub fn point(&self) -> &'static str {
         match self {
             Request::Publish(..) => "port publish",
-            Request::Write(batch) if batch.rows.iter().any(|row| row.item.is_some()) => {
-                "port write side rows"
-            }
-            Request::Write(_) => "port write heads",
+            Request::Write(batch) => match batch.table {
+                Table::Sides => "port write side rows",
+                Table::Reads { .. } => "port write read rows",
+                Table::Heads => "port write heads",
+            },
             Request::Read(_) => "port read",
             Request::Commit(_) => "port commit",
             Request::LoadRules(_) => "port load rules",

@@ -22,7 +22,7 @@ use crate::domain::event::{AccountEvent, AuthorisationKind, Event};
 use crate::domain::{ids::MessageId, payment::ItemId, rules::Rules, time::LogTime};
 use crate::runtime::sabotage::{self, Bug};
 use crate::stages::authorisation::{Authorisation, COMMANDS, Change, EVENTS, Output};
-use crate::stages::{Cause, Context, Outgoing, Refused, Scope, Stage, Topic, Transition};
+use crate::stages::{Cause, Context, Outgoing, ReadRow, Refused, Scope, Stage, Topic, Transition};
 use std::collections::BTreeSet;
 
 pub struct SimStage;
@@ -52,6 +52,7 @@ impl Stage for SimStage {
     const INPUT: Topic = Authorisation::INPUT;
     const OUTPUTS: &'static [Topic] = &[EVENTS, COMMANDS, PARTS, ITEMS];
     const LOGIC_VERSIONS: &'static [i32] = Authorisation::LOGIC_VERSIONS;
+    const READS: bool = true;
 
     type Input = AccountCommand;
     type Output = SimOutput;
@@ -119,6 +120,17 @@ impl Stage for SimStage {
 
     fn pass_on(tick: Tick) -> Option<Outgoing<SimOutput>> {
         Authorisation::pass_on(tick).map(|tick| with_body(tick, SimOutput::Account))
+    }
+
+    /// The newest credit and the newest decline of an account, as somebody would look them up.
+    fn read_row(output: &SimOutput) -> Option<ReadRow> {
+        let SimOutput::Account(Output::Event(event)) = output else { return None };
+        let (period, item) = match &event.body {
+            Event::AccountCredited(_) => (0, "credit"),
+            Event::PaymentDeclined(_) => (1, "decline"),
+            _ => return None,
+        };
+        Some(ReadRow { period, key: event.account_id.0.clone(), order: 7, item: item.into() })
     }
 
     fn diverted(

@@ -90,6 +90,7 @@ pub struct Seen {
     pub events: u64,
     /// Outputs of the second stage.
     pub windows: u64,
+    pub reads: u64,
     pub blown: u64,
     /// Crashes by named point.
     pub crashes: BTreeMap<&'static str, u64>,
@@ -144,8 +145,9 @@ pub struct World<S: Simulated> {
 }
 
 /// All crash points: every port call and every arrival.
-pub const POINTS: [&str; 18] = [
+pub const POINTS: [&str; 19] = [
     "port publish",
+    "port write read rows",
     "port write side rows",
     "port write heads",
     "port read",

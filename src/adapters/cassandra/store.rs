@@ -7,7 +7,7 @@
 use super::{failure::StoreError, settings::CassandraSettings};
 use crate::runtime::{
     failure::{Class, pauses},
-    ports::{Batch, SideRead},
+    ports::{Batch, SideRead, Table},
 };
 use futures_util::TryStreamExt;
 use scylla::{
@@ -46,6 +46,8 @@ pub struct Store {
     insert_side: PreparedStatement,
     select_side: PreparedStatement,
     select_sides: PreparedStatement,
+    /// Of a stage with a read model.
+    insert_read: Option<PreparedStatement>,
     in_flight: Semaphore,
 }
 
@@ -57,15 +59,7 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let keyspace = &settings.keyspace;
         let bucket = "incarnation = ? AND log_partition = ? AND bucket = ?";
-        let prepare = async |text: String| {
-            let mut statement = session
-                .prepare(text)
-                .await
-                .map_err(|error| StoreError::Unreachable(error.to_string()))?;
-            statement.set_is_idempotent(true);
-            statement.set_page_size(PAGE_ROWS);
-            Ok::<_, StoreError>(statement)
-        };
+        let prepare = async |text: String| prepare(&session, text).await;
         Ok(Self {
             select_heads: prepare(format!(
                 "SELECT key, image FROM {keyspace}.{stage}_head WHERE {bucket}"
@@ -96,9 +90,21 @@ impl Store {
                 "SELECT key, item, pos, image FROM {keyspace}.{stage}_side WHERE {bucket}"
             ))
             .await?,
+            insert_read: None,
             in_flight: Semaphore::new(settings.in_flight),
             session,
         })
+    }
+
+    /// Makes the store take rows of the stage's read model too.
+    pub async fn open_reads(&mut self, keyspace: &str, stage: &str) -> Result<(), StoreError> {
+        let insert = format!(
+            "INSERT INTO {keyspace}.{stage}_item \
+             (incarnation, bucket, period, key, ordering, item, image) \
+             VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+        );
+        self.insert_read = Some(prepare(&self.session, insert).await?);
+        Ok(())
     }
 
     /// Reads all heads of a bucket and hands them on page by page. Not repeated: a failure in the
@@ -176,43 +182,42 @@ impl Store {
 
     async fn write_once(&self, log: LogPartition, batch: &Batch) -> Result<(), StoreError> {
         let _permit = self.in_flight.acquire().await;
-        let bucket = batch.bucket as i32;
         let mut statements = CqlBatch::new(BatchType::Unlogged);
         statements.set_is_idempotent(true);
-        // Heads and side rows never share a batch: the side rows go first.
-        if batch.rows.first().is_some_and(|row| row.item.is_some()) {
-            let mut values = Vec::with_capacity(batch.rows.len());
-            for row in &batch.rows {
-                let item = row.item.as_deref().unwrap_or_default();
-                let timestamp = timestamp_us(row.pos);
-                statements.append_statement(self.insert_side.clone());
-                values.push((
-                    log.incarnation,
-                    log.partition,
-                    bucket,
-                    &*row.key,
-                    item,
-                    row.pos,
-                    row.bytes.as_ref(),
-                    timestamp,
-                ));
+        let statement = match batch.table {
+            Table::Heads => &self.insert_head,
+            Table::Sides => &self.insert_side,
+            Table::Reads { .. } => self.insert_read.as_ref().expect("opened with its read model"),
+        };
+        for _ in &batch.rows {
+            statements.append_statement(statement.clone());
+        }
+        let LogPartition { incarnation, partition } = log;
+        let (bucket, rows) = (batch.bucket as i32, batch.rows.iter());
+        match batch.table {
+            Table::Heads => {
+                let values = rows.map(|row| {
+                    let (key, image, at) = (&*row.key, row.bytes.as_ref(), timestamp_us(row.pos));
+                    (incarnation, partition, bucket, key, image, at)
+                });
+                self.session.batch(&statements, values.collect::<Vec<_>>()).await?;
             }
-            self.session.batch(&statements, values).await?;
-        } else {
-            let mut values = Vec::with_capacity(batch.rows.len());
-            for row in &batch.rows {
-                let timestamp = timestamp_us(row.pos);
-                statements.append_statement(self.insert_head.clone());
-                values.push((
-                    log.incarnation,
-                    log.partition,
-                    bucket,
-                    &*row.key,
-                    row.bytes.as_ref(),
-                    timestamp,
-                ));
+            Table::Sides => {
+                let values = rows.map(|row| {
+                    let (key, image, at) = (&*row.key, row.bytes.as_ref(), timestamp_us(row.pos));
+                    let item = row.item.as_deref().unwrap_or_default();
+                    (incarnation, partition, bucket, key, item, row.pos, image, at)
+                });
+                self.session.batch(&statements, values.collect::<Vec<_>>()).await?;
             }
-            self.session.batch(&statements, values).await?;
+            Table::Reads { period } => {
+                let values = rows.map(|row| {
+                    let (key, image, at) = (&*row.key, row.bytes.as_ref(), timestamp_us(row.pos));
+                    let item = row.item.as_deref().unwrap_or_default();
+                    (incarnation, bucket, period, key, row.order, item, image, at)
+                });
+                self.session.batch(&statements, values.collect::<Vec<_>>()).await?;
+            }
         }
         Ok(())
     }
@@ -236,4 +241,12 @@ impl Store {
         let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
         rows.maybe_first_row::<(i64, Vec<u8>)>().map_err(StoreError::unreadable)
     }
+}
+
+async fn prepare(session: &Session, text: String) -> Result<PreparedStatement, StoreError> {
+    let prepared = session.prepare(text).await;
+    let mut statement = prepared.map_err(|error| StoreError::Unreachable(error.to_string()))?;
+    statement.set_is_idempotent(true);
+    statement.set_page_size(PAGE_ROWS);
+    Ok(statement)
 }

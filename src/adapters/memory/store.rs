@@ -1,10 +1,11 @@
-//! The store twin: heads and side rows by bucket, one cell each, the later write timestamp wins.
+//! The store twin: heads, side rows and read models, one cell each, the later write timestamp wins.
 //!
 //! Owns Cassandra's rule for cells and nothing else. Two different values under one timestamp can
 //! only come from a step that is not deterministic: Cassandra would take the larger value in
 //! silence, the twin panics.
 
-use crate::runtime::ports::{Batch, RowWrite};
+use crate::runtime::ports::{Batch, RowWrite, Table};
+use crate::stages::ReadRow;
 use std::collections::BTreeMap;
 
 /// Later than any clock until 2041, so that no accidental write wins over a row of ours.
@@ -29,6 +30,8 @@ pub struct MemoryStore {
     heads: BTreeMap<Place, BTreeMap<Box<str>, Cell>>,
     /// (key, item) -> pos -> version
     sides: BTreeMap<Place, BTreeMap<KeyAndItem, Versions>>,
+    /// (incarnation, bucket) -> rows
+    reads: BTreeMap<(i32, u32), BTreeMap<ReadRow, Cell>>,
     rules: BTreeMap<i32, Vec<u8>>,
 }
 
@@ -37,21 +40,36 @@ impl MemoryStore {
     pub fn write(&mut self, incarnation: i32, partition: i32, batch: &Batch) {
         for row in &batch.rows {
             let timestamp_us = TIMESTAMP_FIRST_US + row.pos;
-            self.write_row((incarnation, partition, batch.bucket), row, timestamp_us);
+            self.write_row((incarnation, partition, batch.bucket), batch.table, row, timestamp_us);
         }
     }
 
     /// Writes one row under a timestamp. Panics on another value under the same timestamp.
-    pub fn write_row(&mut self, place: Place, row: &RowWrite, timestamp_us: i64) {
+    pub fn write_row(&mut self, place: Place, table: Table, row: &RowWrite, timestamp_us: i64) {
         let cell = Cell { timestamp_us, bytes: row.bytes.to_vec() };
         let key = Box::from(row.key.as_ref());
-        match &row.item {
-            None => put(self.heads.entry(place).or_default(), key, cell),
-            Some(item) => {
+        let item = row.item.clone().unwrap_or_default();
+        match table {
+            Table::Heads => put(self.heads.entry(place).or_default(), key, cell),
+            Table::Sides => {
                 let versions = self.sides.entry(place).or_default();
-                put(versions.entry((key, item.clone())).or_default(), row.pos, cell);
+                put(versions.entry((key, item)).or_default(), row.pos, cell);
+            }
+            Table::Reads { period } => {
+                let (incarnation, _, bucket) = place;
+                let row = ReadRow { period, key, order: row.order, item };
+                put(self.reads.entry((incarnation, bucket)).or_default(), row, cell);
             }
         }
+    }
+
+    /// Rows of a read model in one bucket, in order of period, key, order and item.
+    pub fn reads(&self, incarnation: i32, bucket: u32) -> impl Iterator<Item = (&ReadRow, &Cell)> {
+        self.reads.get(&(incarnation, bucket)).into_iter().flatten()
+    }
+
+    pub fn read(&self, incarnation: i32, bucket: u32, row: &ReadRow) -> Option<&Cell> {
+        self.reads.get(&(incarnation, bucket))?.get(row)
     }
 
     /// The heads of one bucket, in key order.
@@ -99,8 +117,13 @@ mod tests {
     use super::*;
 
     fn batch(pos: i64, item: Option<&str>, bytes: &[u8]) -> Batch {
-        let row = RowWrite { key: "a".into(), item: item.map(Box::from), pos, bytes: bytes.into() };
-        Batch { seal: 0, index: 0, bucket: 3, rows: vec![row] }
+        let (table, row) = match item {
+            None => (Table::Heads, RowWrite::head("a".into(), pos, bytes.into())),
+            Some(item) => {
+                (Table::Sides, RowWrite::side("a".into(), item.into(), pos, bytes.into()))
+            }
+        };
+        Batch { seal: 0, index: 0, table, bucket: 3, rows: vec![row] }
     }
 
     /// Goal: the later position wins whatever the order, repeats are no-ops, side versions are

@@ -80,6 +80,7 @@ impl<S: Stage, C: StageCodec<S>> MemoryWorker<S, C> {
                 partition: number,
                 partitions,
                 buckets: binding.buckets,
+                read_buckets: binding.buckets,
                 start: start.unwrap_or(0),
             };
             let partition = Partition::new(bound, binding.limits, codec(), first_rules.clone());
