@@ -81,7 +81,10 @@ pub fn settings_of(config: &Config) -> Vec<(String, String)> {
         set("kafka.partitions", &config.kafka.partitions.to_string()),
         set("cassandra.contact", &config.cassandra.contact.join(",")),
         set("cassandra.keyspace", &config.cassandra.keyspace),
+        set("feed.buckets", &config.feed_buckets.to_string()),
         set("http.listen", "127.0.0.1:0"),
+        // One of several workers may serve the API; whoever starts them says which.
+        set("api.listen", "off"),
         set("log.format", "json"),
     ];
     let is_handed_on = |key: &str| HANDED_ON.iter().any(|start| key.starts_with(start));
@@ -95,7 +98,8 @@ pub fn settings_of(config: &Config) -> Vec<(String, String)> {
 }
 
 /// Beginnings of the keys that say how a worker runs; none of them is a secret.
-const HANDED_ON: [&str; 7] = [
+const HANDED_ON: [&str; 8] = [
+    "push.",
     "runtime.",
     "kafka.linger",
     "kafka.compression",

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 
 /// Partitions of every topic on a local stack.
 pub const LOCAL_PARTITIONS: u32 = 4;
+/// Rows over which a month of the feed spreads on the local stack.
+const LOCAL_FEED_BUCKETS: u32 = 16;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum On {
@@ -123,6 +125,7 @@ pub fn run(common: &Common, command: StackCommand) -> i32 {
                     println!("export {line}");
                 }
                 println!("export TAPLINE_KAFKA__PARTITIONS={LOCAL_PARTITIONS}");
+                println!("export TAPLINE_FEED__BUCKETS={LOCAL_FEED_BUCKETS}");
                 EXIT_DONE
             }
             Err(error) => said(&error.to_string(), EXIT_FAILED),
@@ -184,6 +187,7 @@ pub fn local_config(common: &Common, endpoints: &Endpoints) -> Result<Config, i3
             ("kafka.bootstrap".to_owned(), endpoints.kafka.clone()),
             ("cassandra.contact".to_owned(), endpoints.cassandra.clone()),
             ("kafka.partitions".to_owned(), LOCAL_PARTITIONS.to_string()),
+            ("feed.buckets".to_owned(), LOCAL_FEED_BUCKETS.to_string()),
         ],
     );
     common.load()

@@ -17,6 +17,7 @@ pub mod council;
 pub mod crowd;
 pub mod dated;
 pub mod day_order;
+pub mod feed_oracle;
 pub mod ledger_oracle;
 pub mod life;
 pub mod oracle;
@@ -25,6 +26,7 @@ pub mod table;
 pub mod tally;
 
 use dated::Play;
+use feed_oracle::FeedOracle;
 use ledger_oracle::{Closing, Expected, LedgerOracle};
 use oracle::Judge;
 use std::path::{Path, PathBuf};
@@ -80,6 +82,11 @@ impl Folder {
             Self::City(city) => Box::new(city.oracle()),
             Self::Council(council) => Box::new(council.tally()),
         }
+    }
+
+    /// Whoever judges what the feed made of the play.
+    pub fn feed_oracle(&self) -> FeedOracle {
+        FeedOracle::new(self.name())
     }
 
     /// Whoever judges what posting and windows made of the play. `partitions`: of the ledger.
