@@ -36,14 +36,11 @@ use crate::stages::{
     Stage,
     settlement::posting::{Head, Posting},
 };
-use crate::worker::{EXIT_DONE, EXIT_FAILED, EXIT_REFUSED};
+use crate::worker::{EXIT_BAD, EXIT_DONE, EXIT_FAILED, EXIT_REFUSED};
 use clap::Args;
 use serde::Serialize;
 use sheet::{Line, Month, Pending, Sheet, Standing};
 use std::{collections::BTreeMap, sync::Arc};
-
-/// Ran, but the verdict is bad (docs: exit codes).
-const EXIT_BAD: i32 = 1;
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  tapline statement bank-1 --month 1993-05\n  \

@@ -21,14 +21,11 @@ use crate::codec::{
 use crate::config::Config;
 use crate::console::progress::Progress;
 use crate::domain::{cycle::Day, ledger::PostingSet, time::DAY_MS, window::WindowEvent};
-use crate::worker::EXIT_DONE;
+use crate::worker::{EXIT_BAD, EXIT_DONE};
 use clap::Args;
 use serde::Serialize;
 use std::{collections::BTreeMap, str::FromStr};
 use sums::{Balance, Cut, Summed, Sums, SuspenseProof};
-
-/// Ran, but the verdict is bad (docs: exit codes).
-const EXIT_BAD: i32 = 1;
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  tapline trial-balance\n  \

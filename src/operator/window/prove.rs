@@ -4,7 +4,7 @@
 //! topic is read first: the ranges of its windows say which window a posting is in. Its end is
 //! taken before that of the postings, so no window can be there without its postings.
 
-use super::{EXIT_BAD, Filter, Name};
+use super::{Filter, Name};
 use crate::codec::{
     schemas::Subject,
     topics::{POSTINGS, WINDOWS},
@@ -20,6 +20,7 @@ use crate::operator::{
     proof::{Line, Proof},
     rows::not_found,
 };
+use crate::worker::EXIT_BAD;
 use serde::Serialize;
 
 #[derive(Clone, Debug, Serialize)]

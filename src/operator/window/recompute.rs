@@ -4,7 +4,7 @@
 //! comparison with the row. Counts nothing itself. Each range begins at the tick that sealed the
 //! former one, so what its first record says is in force, and what lies before its id is a repeat.
 
-use super::{EXIT_BAD, Name, find};
+use super::{Name, find};
 use crate::adapters::{cassandra::rules as stored, kafka::reader::Span};
 use crate::codec::{
     self, DecodeError, StageCodec, avro::RegistryIds, limits::Sizes, posting::PostingCodec,
@@ -36,7 +36,7 @@ use crate::stages::settlement::{
     },
     windows::{Window, window_content},
 };
-use crate::worker::EXIT_FAILED;
+use crate::worker::{EXIT_BAD, EXIT_FAILED};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
