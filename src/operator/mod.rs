@@ -34,6 +34,7 @@ pub mod rows;
 pub mod rules;
 pub mod schemas;
 pub mod stacks;
+pub mod stage_rows;
 pub mod statement;
 pub mod tables;
 pub mod ticks;

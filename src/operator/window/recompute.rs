@@ -21,12 +21,12 @@ use crate::domain::{
 };
 use crate::operator::{
     amounts::{count, money},
-    books::failed,
     cli::Common,
     connect::{block_on, cassandra},
     logs,
     outputs::{Outputs, records_of},
     print::{self, say},
+    stage_rows::failed,
     ticks::{self, Fold},
 };
 use crate::stages::settlement::{
