@@ -58,7 +58,7 @@ impl Serving {
         let (partitions, sizes) = (incarnation.partitions, self.config.limits.sizes());
         let live = Live::<S, C> {
             codec: Arc::new(move || new_codec(partitions, sizes, ids.clone(), &prefix)),
-            first_rules: Arc::new(first_rules),
+            first_rules,
             parse_rules,
             encode_tick,
         };
