@@ -19,6 +19,7 @@ pub mod exceptions;
 #[cfg(feature = "export")]
 pub mod export;
 pub mod lag;
+pub mod ledger_logs;
 pub mod letters;
 pub mod logs;
 pub mod memory_demo;

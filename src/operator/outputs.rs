@@ -105,6 +105,21 @@ impl<'a> Outputs<'a> {
             }
         })
     }
+
+    /// The same of all records, to a reader that cannot fail.
+    pub fn each<T: DeserializeOwned>(
+        &self,
+        from: (Topic, Subject),
+        spans: &[Span],
+        progress: &mut Progress,
+        mut take: impl FnMut(Output<T>),
+    ) -> Result<(), i32> {
+        let take = |output| {
+            take(output);
+            Ok(())
+        };
+        self.read(from, spans, progress, |_| true, take)
+    }
 }
 
 /// Everything there is to read, for a progress bar.

@@ -55,16 +55,7 @@ fn each<T: DeserializeOwned>(
     let outputs = Outputs::open(config)?;
     let spans = outputs.spans(from.0, None)?;
     let mut progress = Progress::start("reading our books", records_of(&spans), true);
-    outputs.read::<T>(
-        from,
-        &spans,
-        &mut progress,
-        |_| true,
-        |output| {
-            take(output.value);
-            Ok(())
-        },
-    )
+    outputs.each(from, &spans, &mut progress, |output| take(output.value))
 }
 
 fn take(booked: &mut BTreeMap<MessageId, Booked>, header: &Header, cycle: Cycle, set: PostingSet) {
