@@ -8,6 +8,8 @@
 mod books;
 #[path = "auditor/folder.rs"]
 mod folder;
+#[path = "auditor/forger.rs"]
+mod forger;
 #[path = "auditor/forgeries.rs"]
 mod forgeries;
 #[path = "auditor/good_run.rs"]

@@ -48,20 +48,12 @@ impl AuthorisationCodec {
 }
 
 impl StageCodec<Authorisation> for AuthorisationCodec {
-    /// The value is read even where its surroundings are wrong: it may hold a card number, and an
-    /// unknown schema stops the partition before anything else is said about the record.
+    /// A card number is looked for first, even where the surroundings are wrong.
     fn decode(&self, record: &RawRecord) -> Result<AccountCommand, DecodeError> {
-        let surroundings = limits::key(record, &self.sizes, self.partitions)
-            .and_then(|key| limits::headers(record, &self.sizes).map(|()| key));
-        let value = limits::value(record, &self.sizes)?;
-        let command = match (self.commands.decode::<AccountCommand>(value, &self.ids), surroundings)
-        {
-            (Ok(command), _) => command,
-            (Err(DecodeError::Poison(_)), Err(poison)) => return Err(poison.into()),
-            (Err(error), _) => return Err(error),
-        };
+        let key = limits::key(record, &self.sizes, self.partitions);
+        let (command, key) = limits::decode(record, key, &self.sizes, (self.commands, &self.ids))?;
         limits::no_card_number(&command)?;
-        limits::command(&command, surroundings?, &self.sizes)?;
+        limits::command(&command, key?, &self.sizes)?;
         Ok(command)
     }
 

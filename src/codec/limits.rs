@@ -5,7 +5,12 @@
 //! in clear is found whatever else is wrong, because only then is the value kept out of the dead
 //! letters.
 
-use super::{partitioner::partition_of, raw::RawRecord};
+use super::{
+    DecodeError,
+    avro::{Avro, RegistryIds},
+    partitioner::partition_of,
+    raw::RawRecord,
+};
 use crate::domain::{
     account::Limits,
     command::{AccountCommand, Command, PARTITION_KEY, Purchase},
@@ -13,6 +18,7 @@ use crate::domain::{
     money::{AMOUNT_MINOR_MAX, Currency},
 };
 use crate::stages::Poison;
+use serde::de::DeserializeOwned;
 use std::sync::LazyLock;
 
 const RESERVED: &str = "tapline.";
@@ -41,14 +47,34 @@ impl Default for Sizes {
     }
 }
 
-type Check = Result<(), Poison>;
+pub(super) type Check = Result<(), Poison>;
 
-fn refuse(broken: bool, code: &'static str) -> Check {
+pub(super) fn refuse(broken: bool, code: &'static str) -> Check {
     if broken { Err(Poison { code }) } else { Ok(()) }
 }
 
+/// What a record says, and its `key` or what is wrong with its surroundings, which are then to be
+/// refused. The order is that of all stages: the value's size; an unknown schema, which stops the
+/// partition before anything else is said about the record; key and headers; then the value itself.
+/// A value that can be read is given even where its surroundings are wrong: it may hold a card
+/// number.
+pub(super) fn decode<'r, T: DeserializeOwned>(
+    record: &'r RawRecord,
+    key: Result<&'r str, Poison>,
+    sizes: &Sizes,
+    (avro, ids): (&Avro, &RegistryIds),
+) -> Result<(T, Result<&'r str, Poison>), DecodeError> {
+    let value = value(record, sizes)?;
+    let surroundings = key.and_then(|key| headers(record, sizes).map(|()| key));
+    match (avro.decode(value, ids), surroundings) {
+        (Ok(input), surroundings) => Ok((input, surroundings)),
+        (Err(DecodeError::Poison(_)), Err(poison)) => Err(poison.into()),
+        (Err(error), _) => Err(error),
+    }
+}
+
 /// The value's bytes, if there are any and not too many; checked before anything is decoded.
-pub fn value<'r>(record: &'r RawRecord, sizes: &Sizes) -> Result<&'r [u8], Poison> {
+fn value<'r>(record: &'r RawRecord, sizes: &Sizes) -> Result<&'r [u8], Poison> {
     let value = record.value.as_deref().unwrap_or_default();
     refuse(value.len() > sizes.value_bytes_max, "too_large")?;
     Ok(value)
@@ -69,7 +95,7 @@ pub fn key<'r>(record: &'r RawRecord, sizes: &Sizes, partitions: i32) -> Result<
 }
 
 /// Errors: `headers_too_large`.
-pub fn headers(record: &RawRecord, sizes: &Sizes) -> Check {
+fn headers(record: &RawRecord, sizes: &Sizes) -> Check {
     let list = &record.headers;
     let broken = list.len() > sizes.headers_max || list.bytes() > sizes.headers_bytes_max;
     refuse(broken, "headers_too_large")
@@ -213,7 +239,7 @@ impl Sizes {
         money(purchase.original_minor, purchase.original_currency)
     }
 
-    fn text(&self, text: &str) -> Check {
+    pub(super) fn text(&self, text: &str) -> Check {
         refuse(text.len() > self.string_bytes_max, "text_too_long")
     }
 

@@ -60,16 +60,11 @@ impl PostingCodec {
 }
 
 impl StageCodec<Posting> for PostingCodec {
-    /// An unknown schema stops the partition before anything else is said about the record.
     fn decode(&self, record: &RawRecord) -> Result<AccountEvent, DecodeError> {
-        let value = limits::value(record, &self.sizes)?;
-        let event = self.events.decode::<AccountEvent>(value, &self.ids);
-        if let Err(DecodeError::UnknownSchema(_)) = event {
-            return event;
-        }
-        let key = self.key(record)?;
-        limits::headers(record, &self.sizes)?;
-        let event = event?;
+        let key = self.key(record);
+        let (event, key): (AccountEvent, _) =
+            limits::decode(record, key, &self.sizes, (self.events, &self.ids))?;
+        let key = key?;
         let whole_partition = matches!(event.body, Event::Tick(_));
         if event.account_id.as_str() != key || whole_partition != (key == PARTITION_KEY) {
             return Err(DecodeError::poison("wrong_key"));

@@ -9,7 +9,7 @@ use super::{
     DecodeError, StageCodec,
     avro::{Avro, RegistryIds},
     dead_letter::{self, Letter, Origin},
-    limits::{self, Sizes, is_iso_currency},
+    limits::{self, Check, Sizes, is_iso_currency, refuse},
     raw::RawRecord,
     schemas::Subject,
     snapshot::{Row, SideRow},
@@ -26,10 +26,7 @@ use crate::domain::{
     },
     window::{WindowBody, WindowEvent},
 };
-use crate::stages::{
-    Poison,
-    settlement::windows::{Item, Windows, WindowsStage},
-};
+use crate::stages::settlement::windows::{Item, Windows, WindowsStage};
 
 /// Legs that one resolution may have.
 const LEGS_MAX: usize = 16;
@@ -64,17 +61,9 @@ impl WindowsCodec {
 
 impl StageCodec<WindowsStage> for WindowsCodec {
     fn decode(&self, record: &RawRecord) -> Result<SettlementRecord, DecodeError> {
-        let surroundings = limits::key(record, &self.sizes, self.partitions)
-            .and_then(|key| limits::headers(record, &self.sizes).map(|()| key));
-        let value = limits::value(record, &self.sizes)?;
-        let decoded = self.parts.decode::<SettlementRecord>(value, &self.ids);
-        // An unknown schema stops the partition before anything else is said about the record.
-        let input = match (decoded, surroundings) {
-            (Ok(input), _) => input,
-            (Err(DecodeError::Poison(_)), Err(poison)) => return Err(poison.into()),
-            (Err(error), _) => return Err(error),
-        };
-        check(&input, surroundings?, &self.sizes)?;
+        let key = limits::key(record, &self.sizes, self.partitions);
+        let (input, key) = limits::decode(record, key, &self.sizes, (self.parts, &self.ids))?;
+        check(&input, key?, &self.sizes)?;
         Ok(input)
     }
 
@@ -145,12 +134,6 @@ pub fn birth() -> SettlementRecord {
     SettlementRecord { network: "".into(), currency: none, body: SettlementInput::Birth(Birth {}) }
 }
 
-type Check = Result<(), Poison>;
-
-fn refuse(broken: bool, code: &'static str) -> Check {
-    if broken { Err(Poison { code }) } else { Ok(()) }
-}
-
 /// Checks what a record says against its key and the limits.
 fn check(record: &SettlementRecord, key: &str, sizes: &Sizes) -> Check {
     let is_birth = matches!(record.body, SettlementInput::Birth(_));
@@ -180,7 +163,7 @@ fn part(part: &PartSealed, sizes: &Sizes) -> Check {
     refuse(part.suspense.len() > SUSPENSE_ITEMS_MAX, "list_too_long")?;
     for item in &part.suspense {
         id(&item.id, sizes)?;
-        text(item.account_id.as_str(), sizes)?;
+        sizes.text(item.account_id.as_str())?;
     }
     let owed_minor: i128 = part.suspense.iter().map(|item| i128::from(item.owed_minor)).sum();
     refuse(owed_minor != i128::from(part.totals.suspense_minor), "part_invalid")
@@ -200,9 +183,9 @@ fn difference(difference: &ReportDifference, sizes: &Sizes) -> Check {
     let is_bounded = |minor: i64| minor.unsigned_abs() <= AMOUNT_MINOR_MAX.unsigned_abs();
     let amounts = [difference.reported_minor, difference.booked_minor];
     refuse(!amounts.into_iter().all(is_bounded), "amount_too_large")?;
-    text(difference.payment_id.as_ref().map_or("", |id| id.as_str()), sizes)?;
-    text(&difference.reference, sizes)?;
-    text(&difference.text, sizes)
+    sizes.text(difference.payment_id.as_ref().map_or("", |id| id.as_str()))?;
+    sizes.text(&difference.reference)?;
+    sizes.text(&difference.text)
 }
 
 fn statement(line: &BankStatementLine, sizes: &Sizes) -> Check {
@@ -211,8 +194,8 @@ fn statement(line: &BankStatementLine, sizes: &Sizes) -> Check {
     // A net can be larger than any one message.
     refuse(line.amount_minor > CycleTotals::MINOR_MAX, "amount_too_large")?;
     refuse(line.direction == Direction::Unknown, "direction_unknown")?;
-    text(&line.reference, sizes)?;
-    text(&line.text, sizes)
+    sizes.text(&line.reference)?;
+    sizes.text(&line.text)
 }
 
 fn resolve(resolve: &ResolveException, sizes: &Sizes) -> Check {
@@ -224,8 +207,8 @@ fn resolve(resolve: &ResolveException, sizes: &Sizes) -> Check {
     refuse(!is_asked, "resolution_unexpected")?;
     refuse(resolve.legs.len() > LEGS_MAX, "list_too_long")?;
     refuse(resolve.legs.iter().any(|leg| leg.address == Address::Unknown), "leg_unknown")?;
-    text(&resolve.by, sizes)?;
-    text(&resolve.text, sizes)
+    sizes.text(&resolve.by)?;
+    sizes.text(&resolve.text)
 }
 
 fn cycle(cycle: &Cycle) -> Check {
@@ -247,9 +230,5 @@ fn totals(totals: &CycleTotals) -> Check {
 
 fn id(text: &str, sizes: &Sizes) -> Check {
     refuse(text.is_empty(), "id_missing")?;
-    self::text(text, sizes)
-}
-
-fn text(text: &str, sizes: &Sizes) -> Check {
-    refuse(text.len() > sizes.string_bytes_max, "text_too_long")
+    sizes.text(text)
 }

@@ -1,31 +1,26 @@
 //! Answers: the events topic as the outside reads it, each event once.
 //!
-//! Owns the dropping of repeats by source position: a worker that takes over may publish again what
-//! its predecessor published, byte for byte, and readers drop what lies at or below the highest
-//! place they have taken from that source partition.
+//! Owns the reading and the count of repeats: a worker that takes over may publish again what its
+//! predecessor published, byte for byte. Which those are is known to `codec::repeats`.
 
 use crate::adapters::kafka::{reader::Reader, settings::KafkaSettings};
 use crate::codec::{
     DecodeError,
     avro::{Avro, RegistryIds},
-    frame::OutputId,
     raw::RawRecord,
+    repeats::Newest,
     schemas::Subject,
     topics::EVENTS,
 };
 use crate::domain::event::AccountEvent;
-use std::{collections::BTreeMap, time::Duration};
-
-/// Order within a source partition: offset, key, index.
-type Place = (i64, Option<Box<str>>, i32);
+use std::time::Duration;
 
 pub struct Answers {
     reader: Reader,
     topic: String,
     avro: &'static Avro,
     ids: RegistryIds,
-    /// (incarnation, partition) -> highest place taken
-    taken: BTreeMap<(i32, i32), Place>,
+    taken: Newest,
     repeats: u64,
 }
 
@@ -56,7 +51,7 @@ impl Answers {
         reader.assign(&topic, &from).map_err(AnswerError::log)?;
         let ids = RegistryIds::default();
         let avro = Avro::of(Subject::Events);
-        Ok(Self { reader, topic, avro, ids, taken: BTreeMap::new(), repeats: 0 })
+        Ok(Self { reader, topic, avro, ids, taken: Newest::default(), repeats: 0 })
     }
 
     /// The next new event, or `None` after the wait.
@@ -65,7 +60,7 @@ impl Answers {
         wait: Duration,
     ) -> Result<Option<(RawRecord, AccountEvent)>, AnswerError> {
         while let Some((partition, raw)) = self.reader.next(wait).map_err(AnswerError::log)? {
-            if self.is_repeat(&raw) {
+            if !self.taken.is_new(raw.partition, raw.source().as_ref()) {
                 self.repeats += 1;
                 continue;
             }
@@ -77,18 +72,6 @@ impl Answers {
             return Ok(Some((raw, event)));
         }
         Ok(None)
-    }
-
-    fn is_repeat(&mut self, raw: &RawRecord) -> bool {
-        let Some(OutputId { source, key, index }) = raw.source() else { return false };
-        let place = (source.offset, key, index);
-        let taken =
-            self.taken.entry((source.incarnation, source.partition)).or_insert((-1, None, -1));
-        if place <= *taken {
-            return true;
-        }
-        *taken = place;
-        false
     }
 
     /// Events that were published more than once.

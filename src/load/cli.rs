@@ -24,7 +24,7 @@ use crate::producer::{
 };
 use crate::runtime::telemetry;
 use crate::stack::{Lifetime, Options};
-use crate::worker::{EXIT_DONE, EXIT_FAILED, EXIT_REFUSED};
+use crate::worker::{EXIT_BAD, EXIT_DONE, EXIT_FAILED, EXIT_REFUSED};
 use clap::{Args, Parser, Subcommand};
 use std::{
     path::{Path, PathBuf},
@@ -237,7 +237,7 @@ fn run_cards(common: &Common, config: &Config, args: CardsArgs) -> i32 {
         }
     };
     show_cards(common, &run);
-    if run.is_right() { EXIT_DONE } else { 1 }
+    if run.is_right() { EXIT_DONE } else { EXIT_BAD }
 }
 
 fn show_cards(common: &Common, run: &cards::Run) {

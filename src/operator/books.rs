@@ -3,37 +3,18 @@
 //! Owns where the row of a network and currency lies and how head and side rows are joined: what
 //! stands in the head is newer than any row beside it. Reads only.
 
-use super::{connect, print::say, records, rows::Place};
-use crate::adapters::cassandra::{
-    failure::StoreError,
-    incarnations::{self, Incarnation},
-    store::{LogPartition, Store},
-};
+use super::stage_rows::{Place, SCANS_IN_FLIGHT, StageRows, failed};
 use crate::codec::{
-    DecodeError,
-    avro::{Avro, RegistryIds},
     schemas::Subject,
     snapshot::{Row, SideRow},
-    topics::PARTS,
 };
 use crate::config::Config;
 use crate::domain::{
     money::Currency, settlement::instruction_reference, settlement::window_key, window::Exception,
 };
-use crate::runtime::failure::Class;
-use crate::stages::{
-    Stage,
-    settlement::windows::{Item, Window, Windows, WindowsStage},
-};
-use crate::worker::{EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE};
+use crate::stages::settlement::windows::{Item, Window, Windows, WindowsStage};
 use futures_util::{StreamExt, stream};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
-
-/// Buckets read at the same time.
-const SCANS_IN_FLIGHT: usize = 8;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All that is stored of one network and currency.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,39 +75,17 @@ fn parse_key(key: &str) -> Option<(&str, Currency)> {
     Some((network, Currency::parse(currency)?))
 }
 
-pub struct Books {
-    store: Store,
-    ids: RegistryIds,
-    incarnation: Incarnation,
-}
+pub struct Books(StageRows);
 
 impl Books {
-    /// Errors: exit code 5 where Cassandra does not answer, 4 where there is no installation.
+    /// Errors: those of `StageRows::open`.
     pub async fn open(config: &Config) -> Result<Self, i32> {
-        let ids = records::registry_ids(config)?;
-        let session = Arc::new(connect::cassandra(config).await?);
-        let topic = config.kafka.topic(PARTS.0);
-        let keyspace = &config.cassandra.keyspace;
-        let missing = |what: String| {
-            say(&format!(
-                "{what}\nRun `tapline tables apply --execute` and `topics apply --execute`."
-            ));
-            EXIT_REFUSED
-        };
-        let known = incarnations::of_topic(&session, keyspace, &topic).await;
-        let incarnation = known
-            .map_err(|error| missing(format!("keyspace {keyspace} cannot be read: {error}")))?
-            .ok_or_else(|| missing(format!("topic {topic} is not registered in {keyspace}")))?;
-        let store = Store::open(session, &config.cassandra, WindowsStage::NAME)
-            .await
-            .map_err(|error| missing(error.to_string()))?;
-        Ok(Self { store, ids, incarnation })
+        StageRows::open::<WindowsStage>(config).await.map(Self)
     }
 
     /// The partition in which everything about a network and currency lies.
     pub fn place(&self, network: &str, currency: Currency) -> Place {
-        let key = window_key(network, currency);
-        Place::of(&key, self.incarnation.partitions, self.incarnation.buckets)
+        self.0.place(&window_key(network, currency))
     }
 
     /// Two reads; `None` where nothing is stored.
@@ -139,11 +98,9 @@ impl Books {
 
     /// The wanted books, by network and currency; reads every bucket.
     pub async fn all(&self, wanted: impl Fn(&str, Currency) -> bool) -> Result<Vec<Book>, i32> {
-        let buckets = self.incarnation.buckets.unsigned_abs();
-        let places = (0..self.incarnation.partitions)
-            .flat_map(|partition| (0..buckets).map(move |bucket| (partition, bucket)));
         let wanted = &wanted;
-        let scans = places.map(|(partition, bucket)| self.bucket(partition, bucket, wanted));
+        let scan = |(partition, bucket)| self.bucket(partition, bucket, wanted);
+        let scans = self.0.buckets().map(scan);
         let mut scans = stream::iter(scans).buffer_unordered(SCANS_IN_FLIGHT);
         let mut books = Vec::new();
         while let Some(scan) = scans.next().await {
@@ -159,7 +116,7 @@ impl Books {
         bucket: u32,
         wanted: &impl Fn(&str, Currency) -> bool,
     ) -> Result<Vec<Book>, i32> {
-        let log = LogPartition { incarnation: self.incarnation.number, partition };
+        let log = self.0.log(partition);
         let is_wanted =
             |key: &str| parse_key(key).is_some_and(|(network, currency)| wanted(network, currency));
         let mut heads: BTreeMap<String, Vec<u8>> = BTreeMap::new();
@@ -168,7 +125,7 @@ impl Books {
                 heads.insert(key.into(), bytes);
             }
         };
-        self.store.load_heads(log, bucket, take).await.map_err(failed)?;
+        self.0.store.load_heads(log, bucket, take).await.map_err(failed)?;
         if heads.is_empty() {
             return Ok(Vec::new());
         }
@@ -180,7 +137,7 @@ impl Books {
                 sides.push((key, bytes));
             }
         };
-        self.store.load_sides(log, bucket, take).await.map_err(failed)?;
+        self.0.store.load_sides(log, bucket, take).await.map_err(failed)?;
         let book = |(key, head): (&String, &Vec<u8>)| {
             let beside = sides.iter().filter(|(of, _)| of == key).map(|(_, bytes)| &**bytes);
             Some(self.book(key, parse_key(key)?, head, beside))
@@ -195,30 +152,13 @@ impl Books {
         head: &[u8],
         beside: impl Iterator<Item = &'r [u8]>,
     ) -> Result<Book, i32> {
-        let unreadable = |error: DecodeError| {
-            say(&format!(
-                "the row of {key} cannot be read: {error}; if a newer release wrote it, use that \
-                 release's tapline"
-            ));
-            EXIT_FAILED
-        };
-        let row: Row<Windows> =
-            Avro::of(Subject::WindowsHead).decode(head, &self.ids).map_err(unreadable)?;
+        let row: Row<Windows> = self.0.decode(Subject::WindowsHead, key, head)?;
         let item = |bytes: &[u8]| {
-            let row = Avro::of(Subject::WindowsSide).decode::<SideRow<Item>>(bytes, &self.ids);
+            let row = self.0.decode::<SideRow<Item>>(Subject::WindowsSide, key, bytes);
             row.map(|row| row.item)
         };
-        let items: Result<Vec<Item>, DecodeError> = beside.map(item).collect();
-        Ok(Book::of(network, currency, row.state, items.map_err(unreadable)?))
-    }
-}
-
-/// Says what the store said; exit code 5 or 3.
-pub fn failed(error: StoreError) -> i32 {
-    say(&error.to_string());
-    match error.class() {
-        Class::Retryable => EXIT_UNREACHABLE,
-        Class::Fatal => EXIT_FAILED,
+        let items: Result<Vec<Item>, i32> = beside.map(item).collect();
+        Ok(Book::of(network, currency, row.state, items?))
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     connect::{self, block_on},
     logs, offsets, print, schemas,
 };
-use crate::codec::topics;
+use crate::codec::topics::{self, TopicSpec};
 use crate::config::Config;
 use crate::worker::{EXIT_DONE, EXIT_REFUSED, checks};
 use clap::Args;
@@ -90,13 +90,13 @@ fn is_offset(code: &str) -> bool {
 pub fn run(common: &Common, args: &CheckArgs) -> i32 {
     let checked = || -> Result<Vec<Checked>, i32> {
         let config = common.load()?;
-        let stages: Vec<&str> = match &*args.stage {
-            "all" => topics::inputs().map(|(stage, _)| stage).collect(),
-            stage => vec![logs::input_of(stage)?.0],
+        let stages: Vec<(&str, &TopicSpec)> = match &*args.stage {
+            "all" => topics::inputs().collect(),
+            stage => vec![logs::input_of(stage)?],
         };
         let mut lines = Vec::new();
-        for stage in stages {
-            lines.extend(table(stage, &refusals(&config, stage)?));
+        for (stage, refusals) in refusals(&config, &stages)? {
+            lines.extend(table(stage, &refusals));
         }
         Ok(lines)
     };
@@ -120,19 +120,37 @@ pub fn run(common: &Common, args: &CheckArgs) -> i32 {
     }
 }
 
-fn refusals(config: &Config, stage: &str) -> Result<Vec<(&'static str, String)>, i32> {
-    let (_, input) = logs::input_of(stage)?;
-    let mut refusals: Vec<(&'static str, String)> =
+/// Refusals as code and sentence.
+type Refusals = Vec<(&'static str, String)>;
+
+/// Of each stage, in order; what all stages stand on is looked at once.
+fn refusals<'s>(
+    config: &Config,
+    stages: &[(&'s str, &TopicSpec)],
+) -> Result<Vec<(&'s str, Refusals)>, i32> {
+    let schemas: Refusals =
         schemas::faults().into_iter().map(|fault| ("schema_unknown", fault)).collect();
-    let found = block_on(async {
+    let judged = block_on(async {
         let session = connect::cassandra(config).await?;
-        checks::run(config, &session, input).await.map_err(|error| logs::unreachable(config, error))
-    })??;
-    refusals.extend(found.refusals.into_iter().map(|it| (it.code, it.sentence)));
-    if !refusals.iter().any(|(code, _)| *code == "topic_missing") {
-        refusals.extend(offsets::refusals(config, stage)?);
+        let unreachable = |error| logs::unreachable(config, error);
+        let ground = checks::ground(config, &session).await.map_err(unreachable)?;
+        let mut judged = Vec::new();
+        for (stage, input) in stages {
+            let found =
+                checks::stage(config, &session, &ground, input).await.map_err(unreachable)?;
+            let all = ground.refusals.iter().cloned().chain(found.refusals);
+            let all = all.map(|it| (it.code, it.sentence));
+            judged.push((*stage, schemas.iter().cloned().chain(all).collect::<Refusals>()));
+        }
+        Ok::<_, i32>(judged)
+    });
+    let mut judged = judged??;
+    for (stage, refusals) in &mut judged {
+        if !refusals.iter().any(|(code, _)| *code == "topic_missing") {
+            refusals.extend(offsets::refusals(config, stage)?);
+        }
     }
-    Ok(refusals)
+    Ok(judged)
 }
 
 #[cfg(test)]

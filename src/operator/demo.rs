@@ -15,7 +15,7 @@ use crate::load::{
 use crate::producer::{Folder, oracle::OracleLine};
 use crate::runtime::telemetry;
 use crate::stack::{self, Lifetime, Options};
-use crate::worker::{EXIT_DONE, EXIT_FAILED, EXIT_REFUSED};
+use crate::worker::{EXIT_BAD, EXIT_DONE, EXIT_FAILED, EXIT_REFUSED};
 use clap::Args;
 use serde::Serialize;
 use std::{
@@ -23,9 +23,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-
-/// Ran, but the verdict is bad.
-const EXIT_BAD: i32 = 1;
 
 /// What the demo's workers run.
 const STAGES: [&str; 3] = ["authorisation", "posting", "windows"];

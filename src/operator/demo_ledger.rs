@@ -7,8 +7,8 @@ use super::{logs, print::say};
 use crate::adapters::kafka::reader::Reader;
 use crate::codec::{
     avro::{Avro, RegistryIds},
-    frame::OutputId,
     raw::RawRecord,
+    repeats::Newest,
     schemas::Subject,
     topics::{EVENTS, PARTS, POSTINGS, WINDOWS},
 };
@@ -21,7 +21,7 @@ use crate::runtime::telemetry;
 use crate::stages::Topic;
 use crate::worker::EXIT_FAILED;
 use serde::de::DeserializeOwned;
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 /// How long the windows may stand still while some are missing.
 const STILL_MS_MAX: u64 = 60_000;
@@ -119,8 +119,8 @@ pub struct Ledger {
     oracles: Vec<LedgerOracle>,
     ids: RegistryIds,
     /// Outputs taken, of each topic.
-    sets: HashSet<OutputId>,
-    events: HashSet<OutputId>,
+    sets: Newest,
+    events: Newest,
 }
 
 impl Ledger {
@@ -128,13 +128,13 @@ impl Ledger {
         Self {
             oracles: folders.iter().map(|folder| folder.ledger_oracle(partitions)).collect(),
             ids: RegistryIds::default(),
-            sets: HashSet::new(),
-            events: HashSet::new(),
+            sets: Newest::default(),
+            events: Newest::default(),
         }
     }
 
     pub fn take_set(&mut self, raw: &RawRecord) -> Result<(), String> {
-        if is_new(&mut self.sets, raw) {
+        if self.sets.is_new(raw.partition, raw.source().as_ref()) {
             let set: PostingSet = decode(Subject::Postings, raw, &self.ids)?;
             self.oracles.iter_mut().for_each(|oracle| oracle.post(&set));
         }
@@ -142,7 +142,7 @@ impl Ledger {
     }
 
     pub fn take_event(&mut self, raw: &RawRecord) -> Result<(), String> {
-        if is_new(&mut self.events, raw) {
+        if self.events.is_new(raw.partition, raw.source().as_ref()) {
             let event: WindowEvent = decode(Subject::Windows, raw, &self.ids)?;
             self.oracles.iter_mut().for_each(|oracle| oracle.decide(&event));
         }
@@ -160,11 +160,6 @@ impl Ledger {
         let names: Vec<String> = open.map(LedgerOracle::last_window).collect();
         format!("these windows have not closed: {}", names.join(", "))
     }
-}
-
-/// What a worker published again after a takeover has an id that was there before.
-fn is_new(taken: &mut HashSet<OutputId>, raw: &RawRecord) -> bool {
-    raw.source().is_none_or(|id| taken.insert(id))
 }
 
 fn decode<T: DeserializeOwned>(

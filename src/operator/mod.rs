@@ -19,6 +19,7 @@ pub mod exceptions;
 #[cfg(feature = "export")]
 pub mod export;
 pub mod lag;
+pub mod ledger_logs;
 pub mod letters;
 pub mod logs;
 pub mod memory_demo;
@@ -34,6 +35,7 @@ pub mod rows;
 pub mod rules;
 pub mod schemas;
 pub mod stacks;
+pub mod stage_rows;
 pub mod statement;
 pub mod tables;
 pub mod ticks;

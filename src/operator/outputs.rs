@@ -1,9 +1,6 @@
 //! What our stages published, decoded, each of it once: the way in which commands fold a log.
 //!
-//! Owns reading up to the present end with little memory, and leaving out repeats: what a worker
-//! publishes again after a takeover has an id that was there before. Outputs of one partition are
-//! published in the order of its input and a next worker begins at or before what is undone, so
-//! one id for each source partition is enough to know a repeat by. Never joins a group.
+//! Owns reading up to the present end with little memory, repeats left out. Never joins a group.
 
 use super::{logs, print::say, records};
 use crate::adapters::kafka::reader::{Reader, Span};
@@ -11,6 +8,7 @@ use crate::codec::{
     avro::{Avro, RegistryIds},
     frame::OutputId,
     raw::RawRecord,
+    repeats::Newest,
     schemas::Subject,
 };
 use crate::config::Config;
@@ -18,7 +16,7 @@ use crate::console::progress::Progress;
 use crate::stages::Topic;
 use crate::worker::EXIT_FAILED;
 use serde::de::DeserializeOwned;
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 /// Records between two words to the progress bar.
 const PROGRESS_EVERY: u64 = 1_024;
@@ -31,27 +29,6 @@ pub struct Output<T> {
     /// Absent on what did not come out of a stage.
     pub source: Option<OutputId>,
     pub value: T,
-}
-
-/// Within one source partition ids ascend by offset, key and index.
-type Place = (i64, Box<str>, i32);
-
-/// The newest output of each source partition, as far as it was read.
-#[derive(Clone, Debug, Default)]
-pub struct Newest(BTreeMap<(i32, i32, i32), Place>);
-
-impl Newest {
-    /// Whether a record of this partition is none that was there before; remembers it.
-    pub fn is_new(&mut self, partition: i32, source: Option<&OutputId>) -> bool {
-        let Some(id) = source else { return true };
-        let place = (id.source.offset, id.key.clone().unwrap_or_default(), id.index);
-        let log = (partition, id.source.incarnation, id.source.partition);
-        let is_new = self.0.get(&log).is_none_or(|newest| *newest < place);
-        if is_new {
-            self.0.insert(log, place);
-        }
-        is_new
-    }
 }
 
 pub struct Outputs<'a> {
@@ -128,43 +105,24 @@ impl<'a> Outputs<'a> {
             }
         })
     }
+
+    /// The same of all records, to a reader that cannot fail.
+    pub fn each<T: DeserializeOwned>(
+        &self,
+        from: (Topic, Subject),
+        spans: &[Span],
+        progress: &mut Progress,
+        mut take: impl FnMut(Output<T>),
+    ) -> Result<(), i32> {
+        let take = |output| {
+            take(output);
+            Ok(())
+        };
+        self.read(from, spans, progress, |_| true, take)
+    }
 }
 
 /// Everything there is to read, for a progress bar.
 pub fn records_of(spans: &[Span]) -> u64 {
     spans.iter().map(|span| span.end.saturating_sub(span.start).max(0).unsigned_abs()).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Goal: what a takeover published again counts once, whoever else writes. Method: ids as a log
-    /// holds them after a worker lost its partition in the middle; outside records have none.
-    #[test]
-    fn repeats_are_left_out() {
-        let mut newest = Newest::default();
-        for (partition, id, is_new) in [
-            (0, Some("1:0:10:0"), true),
-            (0, Some("1:0:10:1"), true),
-            (0, Some("1:0:11:0:"), true),
-            (0, Some("1:0:11:0:acc-1"), true),
-            (0, Some("1:0:11:1:acc-1"), true),
-            (0, Some("1:0:11:0:acc-2"), true),
-            (0, None, true),
-            (0, Some("1:0:10:1"), false),
-            (0, Some("1:0:11:0:acc-1"), false),
-            (0, Some("1:0:11:0:acc-2"), false),
-            (0, Some("1:0:12:0"), true),
-            (0, None, true),
-            // Another source partition, another life of the log, another partition.
-            (0, Some("1:3:4:0"), true),
-            (0, Some("2:0:4:0"), true),
-            (1, Some("1:0:10:0"), true),
-            (0, Some("1:3:4:0"), false),
-        ] {
-            let id: Option<OutputId> = id.map(|text| text.parse().expect("an id"));
-            assert_eq!(newest.is_new(partition, id.as_ref()), is_new, "{partition} {id:?}");
-        }
-    }
 }

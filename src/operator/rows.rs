@@ -1,48 +1,27 @@
 //! The authorisation stage's rows for commands: heads and side rows, read one by one or all.
 //!
-//! Owns where a key's row lies (murmur2 for the partition, the bucket's hash within it) and the
-//! words for what goes wrong in the store. Reads only.
+//! Owns what an account's rows say and the scans over all accounts; where they lie is
+//! `stage_rows`'s. Reads only.
 
-use super::{connect, logs, print::say, records};
-use crate::adapters::cassandra::{
-    failure::StoreError,
-    incarnations::{self, Incarnation},
-    store::{LogPartition, Store},
+pub use super::stage_rows::Place;
+use super::{
+    logs,
+    print::say,
+    stage_rows::{SCANS_IN_FLIGHT, StageRows, failed},
 };
+use crate::adapters::cassandra::session::Session;
 use crate::codec::{
-    avro::{Avro, RegistryIds},
-    partitioner::{bucket_of, partition_of},
+    avro::RegistryIds,
     schemas::Subject,
     snapshot::{Row, SideRow},
-    topics::COMMANDS,
 };
 use crate::config::Config;
 use crate::console::progress::Progress;
 use crate::domain::account::{Account, Item};
-use crate::runtime::{failure::Class, ports::SideRead};
-use crate::stages::{Stage, authorisation::Authorisation};
-use crate::worker::{EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE};
+use crate::runtime::ports::SideRead;
+use crate::stages::authorisation::Authorisation;
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;
-
-/// Buckets read at the same time in a scan.
-const SCANS_IN_FLIGHT: usize = 8;
-
-/// Where the rows of a key lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    pub partition: i32,
-    pub bucket: u32,
-}
-
-impl Place {
-    pub fn of(key: &str, partitions: i32, buckets: i32) -> Self {
-        Self {
-            partition: partition_of(key.as_bytes(), partitions),
-            bucket: bucket_of(key.as_bytes(), buckets.unsigned_abs()),
-        }
-    }
-}
 
 /// A row as it was found: decoded, and its bytes for the whole picture.
 pub struct Head {
@@ -57,49 +36,30 @@ pub struct Side {
     pub item: Item,
 }
 
-pub struct Rows {
-    store: Store,
-    ids: RegistryIds,
-    incarnation: Incarnation,
-}
+pub struct Rows(StageRows);
 
 impl Rows {
-    /// Errors: exit code 5 where Cassandra does not answer, 4 where there is no installation.
+    /// Errors: those of `StageRows::open`.
     pub async fn open(config: &Config) -> Result<Self, i32> {
-        let ids = records::registry_ids(config)?;
-        let session = Arc::new(connect::cassandra(config).await?);
-        let topic = config.kafka.topic(COMMANDS.0);
-        let keyspace = &config.cassandra.keyspace;
-        let missing = |what: String| {
-            say(&format!(
-                "{what}\nRun `tapline tables apply --execute` and `topics apply --execute`."
-            ));
-            EXIT_REFUSED
-        };
-        let known = incarnations::of_topic(&session, keyspace, &topic).await;
-        let incarnation = known
-            .map_err(|error| missing(format!("keyspace {keyspace} cannot be read: {error}")))?
-            .ok_or_else(|| missing(format!("topic {topic} is not registered in {keyspace}")))?;
-        let store = Store::open(session, &config.cassandra, Authorisation::NAME)
-            .await
-            .map_err(|error| missing(error.to_string()))?;
-        Ok(Self { store, ids, incarnation })
+        StageRows::open::<Authorisation>(config).await.map(Self)
+    }
+
+    /// The same on a session that is open.
+    pub async fn on(session: Arc<Session>, config: &Config) -> Result<Self, i32> {
+        StageRows::on::<Authorisation>(session, config).await.map(Self)
     }
 
     pub fn ids(&self) -> &RegistryIds {
-        &self.ids
+        &self.0.ids
     }
 
     pub fn place(&self, key: &str) -> Place {
-        Place::of(key, self.incarnation.partitions, self.incarnation.buckets)
+        self.0.place(key)
     }
 
     /// One read; `None` where nothing is stored under the account.
     pub async fn head(&self, account: &str) -> Result<Option<Head>, i32> {
-        let place = self.place(account);
-        let log = self.log(place.partition);
-        let read = self.store.load_head(log, place.bucket, account).await;
-        match read.map_err(failed)? {
+        match self.0.head(account).await? {
             Some(bytes) => Ok(Some(Head { row: self.row(account, &bytes)?, bytes })),
             None => Ok(None),
         }
@@ -110,7 +70,7 @@ impl Rows {
         let place = self.place(account);
         let (bucket, below) = (place.bucket, i64::MAX);
         let read = SideRead { below, bucket, key: account.into(), item: item.into() };
-        let found = self.store.read_side(self.log(place.partition), &read).await;
+        let found = self.0.store.read_side(self.0.log(place.partition), &read).await;
         match found.map_err(failed)? {
             Some((pos, bytes)) => Ok(Some(Side { pos, item: self.item(account, &bytes)? })),
             None => Ok(None),
@@ -124,7 +84,7 @@ impl Rows {
         progress: &mut Progress,
     ) -> Result<Vec<String>, i32> {
         let needle = item.as_bytes();
-        let scans = self.buckets().map(|(partition, bucket)| async move {
+        let scans = self.0.buckets().map(|(partition, bucket)| async move {
             let mut found = Vec::new();
             let take = |key: Box<str>, bytes: Vec<u8>| {
                 // Ids are stored as they are written: a row without the bytes need not be decoded.
@@ -132,7 +92,7 @@ impl Rows {
                     found.push((key, bytes));
                 }
             };
-            self.store.load_heads(self.log(partition), bucket, take).await.map(|()| found)
+            self.0.store.load_heads(self.0.log(partition), bucket, take).await.map(|()| found)
         });
         let mut scans = stream::iter(scans).buffer_unordered(SCANS_IN_FLIGHT);
         let (mut accounts, mut done) = (Vec::new(), 0);
@@ -155,14 +115,14 @@ impl Rows {
         item: &str,
         progress: &mut Progress,
     ) -> Result<Vec<String>, i32> {
-        let scans = self.buckets().map(|(partition, bucket)| async move {
+        let scans = self.0.buckets().map(|(partition, bucket)| async move {
             let mut found = Vec::new();
             let take = |key: String, id: String, _, _| {
                 if id == item {
                     found.push(key);
                 }
             };
-            self.store.load_sides(self.log(partition), bucket, take).await.map(|()| found)
+            self.0.store.load_sides(self.0.log(partition), bucket, take).await.map(|()| found)
         });
         let mut scans = stream::iter(scans).buffer_unordered(SCANS_IN_FLIGHT);
         let (mut accounts, mut done) = (Vec::new(), 0);
@@ -178,43 +138,18 @@ impl Rows {
 
     /// How many buckets a scan reads.
     pub fn bucket_count(&self) -> u64 {
-        self.buckets().count() as u64
-    }
-
-    fn buckets(&self) -> impl Iterator<Item = (i32, u32)> + use<> {
-        let buckets = self.incarnation.buckets.unsigned_abs();
-        (0..self.incarnation.partitions)
-            .flat_map(move |partition| (0..buckets).map(move |bucket| (partition, bucket)))
-    }
-
-    fn log(&self, partition: i32) -> LogPartition {
-        LogPartition { incarnation: self.incarnation.number, partition }
+        self.0.buckets().count() as u64
     }
 
     fn row(&self, account: &str, bytes: &[u8]) -> Result<Row<Account>, i32> {
-        Avro::of(Subject::Head).decode(bytes, &self.ids).map_err(|error| unreadable(account, error))
+        self.0.decode(Subject::Head, &format!("account {account}"), bytes)
     }
 
     fn item(&self, account: &str, bytes: &[u8]) -> Result<Item, i32> {
-        let row = Avro::of(Subject::Side).decode::<SideRow<Item>>(bytes, &self.ids);
-        row.map(|row| row.item).map_err(|error| unreadable(account, error))
+        let row =
+            self.0.decode::<SideRow<Item>>(Subject::Side, &format!("account {account}"), bytes);
+        row.map(|row| row.item)
     }
-}
-
-fn failed(error: StoreError) -> i32 {
-    say(&error.to_string());
-    match error.class() {
-        Class::Retryable => EXIT_UNREACHABLE,
-        Class::Fatal => EXIT_FAILED,
-    }
-}
-
-fn unreadable(account: &str, error: crate::codec::DecodeError) -> i32 {
-    say(&format!(
-        "the row of account {account} cannot be read: {error}; if a newer release wrote it, use that \
-         release's tapline"
-    ));
-    EXIT_FAILED
 }
 
 /// Nothing is stored under the id; exit code 1.
@@ -235,18 +170,4 @@ pub fn check_account(id: &str) -> Result<(), i32> {
         return Err(logs::EXIT_USAGE);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Goal: a row is looked for where the worker writes it. Method: golden vector of murmur2
-    /// and SHA-256("abc"), which begins ba7816bf 8f01cfea.
-    #[test]
-    fn places() {
-        let place = Place::of("acc-000001", 12, 16);
-        assert_eq!(place.partition, 2);
-        assert_eq!(Place::of("abc", 12, 16).bucket, 0xa);
-    }
 }

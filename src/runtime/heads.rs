@@ -14,7 +14,10 @@ use crate::codec::{
     snapshot::{Row, Seen},
 };
 use crate::domain::time::LogTime;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map},
+    sync::Arc,
+};
 
 /// One key's row with what the runtime derives from it.
 pub struct Entry<H> {
@@ -46,6 +49,13 @@ impl<H> Slot<H> {
             Slot::Cold(cold) => cold.pos,
         }
     }
+
+    fn deadline(&self) -> Option<LogTime> {
+        match self {
+            Slot::Warm(entry) => entry.deadline,
+            Slot::Cold(cold) => cold.deadline,
+        }
+    }
 }
 
 /// Bytes to row. They were read once or written by this partition, so this cannot fail.
@@ -63,28 +73,28 @@ impl<H: Clone + Default> Heads<H> {
     }
 
     /// Takes a row read at takeover, `row` being what `bytes` say. The same row may come twice; the
-    /// later position wins. Returns the key's name where the row was taken.
+    /// later position wins. Returns the key's name and its former deadline where the row was taken.
     pub fn load(
         &mut self,
         key: &str,
         row: Row<H>,
         bytes: Vec<u8>,
         deadline: Option<LogTime>,
-    ) -> Option<Arc<str>> {
-        if self.by_key.get(key).is_some_and(|slot| slot.pos() >= row.pos) {
-            return None;
+    ) -> Option<(Arc<str>, Option<LogTime>)> {
+        let pos = row.pos;
+        let slot = loaded(row, bytes, deadline);
+        match self.by_key.entry(key.into()) {
+            hash_map::Entry::Vacant(place) => {
+                let name = place.key().clone();
+                place.insert(slot);
+                Some((name, None))
+            }
+            hash_map::Entry::Occupied(place) if place.get().pos() >= pos => None,
+            hash_map::Entry::Occupied(mut place) => {
+                let former = place.insert(slot).deadline();
+                Some((place.key().clone(), former))
+            }
         }
-        let name: Arc<str> = self.by_key.get_key_value(key).map_or(key.into(), |it| it.0.clone());
-        #[cfg(test)]
-        if sabotage::on(Bug::SeenNotRestored) {
-            let row = Row { seen: Vec::new(), ..row };
-            let entry = Box::new(Entry { row, dirty: false, deadline });
-            self.by_key.insert(name.clone(), Slot::Warm(entry));
-            return Some(name);
-        }
-        let cold = Cold { bytes: bytes.into(), pos: row.pos, deadline };
-        self.by_key.insert(name.clone(), Slot::Cold(cold));
-        Some(name)
     }
 
     pub fn len(&self) -> usize {
@@ -102,10 +112,7 @@ impl<H: Clone + Default> Heads<H> {
     }
 
     pub fn deadline(&self, key: &str) -> Option<LogTime> {
-        match self.by_key.get(key)? {
-            Slot::Warm(entry) => entry.deadline,
-            Slot::Cold(cold) => cold.deadline,
-        }
+        self.by_key.get(key)?.deadline()
     }
 
     /// A copy of the key's row.
@@ -219,6 +226,16 @@ impl<H: Clone + Default> Heads<H> {
             }
         }
     }
+}
+
+/// What a takeover keeps of a row: its bytes.
+fn loaded<H>(row: Row<H>, bytes: Vec<u8>, deadline: Option<LogTime>) -> Slot<H> {
+    #[cfg(test)]
+    if sabotage::on(Bug::SeenNotRestored) {
+        let row = Row { seen: Vec::new(), ..row };
+        return Slot::Warm(Box::new(Entry { row, dirty: false, deadline }));
+    }
+    Slot::Cold(Cold { bytes: bytes.into(), pos: row.pos, deadline })
 }
 
 /// The entry of a slot, made of its bytes where it is cold.

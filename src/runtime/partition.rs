@@ -234,8 +234,8 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             match self.codec.decode_row(&bytes) {
                 Ok(row) => {
                     let deadline = deadline_of::<S>(&key, &row, &self.rules);
-                    let former = self.heads.deadline(&key);
-                    if let Some(name) = self.heads.load(&key, row, bytes, deadline) {
+                    let taken = self.heads.load(&key, row, bytes, deadline);
+                    if let Some((name, former)) = taken {
                         self.deadlines.update(&name, former, deadline);
                     }
                 }

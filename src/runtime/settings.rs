@@ -4,6 +4,7 @@
 //! environment variable and never checks a value: `config` does both and alone builds these.
 //! Invariant: whoever holds one of these structs may trust it without looking again.
 
+use crate::codec::limits::Sizes;
 use std::fmt;
 use std::time::Duration;
 
@@ -81,6 +82,18 @@ pub struct LimitsConfig {
 }
 
 impl LimitsConfig {
+    /// The same as the codecs take them.
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            key_bytes_max: self.key_bytes_max,
+            value_bytes_max: self.value_bytes_max,
+            headers_max: self.headers_max,
+            headers_bytes_max: self.headers_bytes_max,
+            string_bytes_max: self.string_bytes_max,
+            list_entries_max: self.list_entries_max,
+        }
+    }
+
     /// What a topic must be able to hold: the largest record that is no poison, with its frame.
     pub fn record_bytes_max(&self) -> usize {
         const FRAME_BYTES: usize = 512;

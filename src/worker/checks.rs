@@ -26,13 +26,22 @@ pub struct Refusal {
     pub sentence: String,
 }
 
-/// What the checks found out; complete when there is no refusal.
+/// What the checks found that are the same for every stage.
+#[derive(Debug, Default)]
+pub struct Ground {
+    pub refusals: Vec<Refusal>,
+    /// The document of rules version 1; absent where a refusal says why.
+    pub first_rules: Option<String>,
+    /// Tables and topics are right: only then the log can be compared with what is stored.
+    is_firm: bool,
+}
+
+/// What the checks of one stage found; the log's life is there unless there is a refusal, or the
+/// ground is not firm.
 #[derive(Debug, Default)]
 pub struct Found {
     pub refusals: Vec<Refusal>,
     pub incarnation: Option<Incarnation>,
-    /// The document of rules version 1.
-    pub first_rules: Option<String>,
 }
 
 /// A dependency did not answer; worth trying again.
@@ -46,19 +55,28 @@ impl Unreachable {
     }
 }
 
-/// Checks Kafka's topics, Cassandra's tables and the tie between the two for the stage that reads
-/// `input`.
-pub async fn run(
+/// Checks Kafka's topics, Cassandra's tables and the first rules: once, for all stages.
+pub async fn ground(config: &Config, session: &Session) -> Result<Ground, Unreachable> {
+    let mut ground = Ground::default();
+    check_tables(config, session, &mut ground.refusals).await?;
+    check_topics(config, &mut ground.refusals).await?;
+    ground.is_firm = ground.refusals.is_empty();
+    if ground.is_firm {
+        check_rules(config, session, &mut ground).await?;
+    }
+    Ok(ground)
+}
+
+/// Checks the tie between the log and the state of the stage that reads `input`.
+pub async fn stage(
     config: &Config,
     session: &Session,
+    ground: &Ground,
     input: &TopicSpec,
 ) -> Result<Found, Unreachable> {
     let mut found = Found::default();
-    check_tables(config, session, &mut found).await?;
-    check_topics(config, &mut found).await?;
-    if found.refusals.is_empty() {
+    if ground.is_firm {
         check_incarnation(config, session, input, &mut found).await?;
-        check_rules(config, session, &mut found).await?;
     }
     Ok(found)
 }
@@ -66,21 +84,19 @@ pub async fn run(
 async fn check_tables(
     config: &Config,
     session: &Session,
-    found: &mut Found,
+    refused: &mut Vec<Refusal>,
 ) -> Result<(), Unreachable> {
     let refusals =
         tables::check(session, &config.cassandra).await.map_err(Unreachable::from_display)?;
-    found
-        .refusals
-        .extend(refusals.into_iter().map(|it| Refusal { code: it.code, sentence: it.sentence }));
+    refused.extend(refusals.into_iter().map(|it| Refusal { code: it.code, sentence: it.sentence }));
     Ok(())
 }
 
-async fn check_topics(config: &Config, found: &mut Found) -> Result<(), Unreachable> {
+async fn check_topics(config: &Config, refused: &mut Vec<Refusal>) -> Result<(), Unreachable> {
     let topics = Topics::open(&config.kafka).map_err(Unreachable::from_display)?;
     for (_, state) in topics.states().await.map_err(Unreachable::from_display)? {
         if !state.exists {
-            found.refusals.push(Refusal {
+            refused.push(Refusal {
                 code: "topic_missing",
                 sentence: format!(
                     "topic {} does not exist; run `tapline topics apply --execute`",
@@ -88,7 +104,7 @@ async fn check_topics(config: &Config, found: &mut Found) -> Result<(), Unreacha
                 ),
             });
         }
-        found.refusals.extend(
+        refused.extend(
             state
                 .differences
                 .into_iter()
@@ -98,7 +114,7 @@ async fn check_topics(config: &Config, found: &mut Found) -> Result<(), Unreacha
             && state.exists
             && state.replication_factor < 3
         {
-            found.refusals.push(Refusal {
+            refused.push(Refusal {
                 code: "durability_low",
                 sentence: format!(
                     "topic {} has {} replicas; profile production needs 3",
@@ -181,20 +197,20 @@ async fn check_incarnation(
 async fn check_rules(
     config: &Config,
     session: &Session,
-    found: &mut Found,
+    ground: &mut Ground,
 ) -> Result<(), Unreachable> {
     let document = rules::load(session, &config.cassandra.keyspace, 1)
         .await
         .map_err(Unreachable::from_display)?;
     if document.is_none() {
-        found.refusals.push(Refusal {
+        ground.refusals.push(Refusal {
             code: "rules_missing",
             sentence: "rules version 1 is not stored; run `tapline rules activate rules/1.toml \
                        --execute`"
                 .to_owned(),
         });
     }
-    found.first_rules = document;
+    ground.first_rules = document;
     Ok(())
 }
 

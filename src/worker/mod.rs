@@ -35,6 +35,8 @@ use std::{
 };
 
 pub const EXIT_DONE: i32 = 0;
+/// Ran, but the verdict is bad (docs: exit codes).
+pub const EXIT_BAD: i32 = 1;
 pub const EXIT_FAILED: i32 = 3;
 pub const EXIT_REFUSED: i32 = 4;
 pub const EXIT_UNREACHABLE: i32 = 5;

@@ -15,7 +15,7 @@ use crate::adapters::{
     cassandra::{session::Session, store::Store},
     kafka::{intake::Intake, sender::Sender},
 };
-use crate::codec::{StageCodec, avro::RegistryIds, limits::Sizes, topics::TOPICS};
+use crate::codec::{StageCodec, avro::RegistryIds, topics::TOPICS};
 use crate::config::Config;
 use crate::domain::rules::Rules;
 use crate::runtime::{
@@ -55,10 +55,10 @@ impl Serving {
             }
         };
         let (ids, prefix) = (self.ids.clone(), self.config.kafka.topic_prefix.clone());
-        let (partitions, sizes) = (incarnation.partitions, sizes(&self.config));
+        let (partitions, sizes) = (incarnation.partitions, self.config.limits.sizes());
         let live = Live::<S, C> {
             codec: Arc::new(move || new_codec(partitions, sizes, ids.clone(), &prefix)),
-            first_rules: Arc::new(first_rules),
+            first_rules,
             parse_rules,
             encode_tick,
         };
@@ -125,18 +125,6 @@ fn consume<S: Stage, C: StageCodec<S>>(
     tracing::info!(stage = S::NAME, drained = committed.len(), "stopped; leaving the group");
     edges.sender.stopping();
     edges.intake.leave();
-}
-
-fn sizes(config: &Config) -> Sizes {
-    let limits = &config.limits;
-    Sizes {
-        key_bytes_max: limits.key_bytes_max,
-        value_bytes_max: limits.value_bytes_max,
-        headers_max: limits.headers_max,
-        headers_bytes_max: limits.headers_bytes_max,
-        string_bytes_max: limits.string_bytes_max,
-        list_entries_max: limits.list_entries_max,
-    }
 }
 
 fn limits(config: &Config) -> Limits {

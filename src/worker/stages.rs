@@ -5,7 +5,10 @@
 //! failure the others stop as at a signal.
 
 use super::{
-    EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, Trouble, checks, serving::Serving, ticker::EncodeTick,
+    EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, Trouble,
+    checks::{self, Ground, Refusal},
+    serving::Serving,
+    ticker::EncodeTick,
     until_deadline,
 };
 use crate::adapters::{cassandra::incarnations::Incarnation, cassandra::session::Session};
@@ -60,7 +63,7 @@ struct Built {
 /// What the start checks of a stage found.
 pub(super) struct Checked {
     pub incarnation: Incarnation,
-    pub first_rules: Rules,
+    pub first_rules: Arc<Rules>,
 }
 
 impl Built {
@@ -117,15 +120,14 @@ pub(super) async fn serve(
     };
     let (board, stop) = (board.clone(), stop.clone());
     let serving = Arc::new(Serving { config: config.clone(), session, board, stop, ids });
-    let mut ready = Vec::new();
-    for stage in built().into_iter().filter(|stage| names.contains(&stage.name)) {
-        match check(&serving, &stage).await {
-            Ok(checked) => ready.push((stage, checked)),
-            Err(code) => return code,
+    let stages = built().into_iter().filter(|stage| names.contains(&stage.name));
+    match check(&serving, stages).await {
+        Ok(ready) => {
+            serving.board.checks_passed();
+            run_all(&serving, ready).await
         }
+        Err(code) => code,
     }
-    serving.board.checks_passed();
-    run_all(&serving, ready).await
 }
 
 /// Runs the stages until all have ended; the first failure's exit code, if there is one.
@@ -145,37 +147,61 @@ async fn run_all(serving: &Arc<Serving>, ready: Vec<(Built, Checked)>) -> i32 {
     code
 }
 
+/// The start checks: of what all stages stand on, then of each stage. Errors: exit code.
+async fn check(
+    serving: &Serving,
+    stages: impl Iterator<Item = Built>,
+) -> Result<Vec<(Built, Checked)>, i32> {
+    let config = &serving.config;
+    let checked = until_deadline(config, &serving.stop, "the start checks", || async {
+        let ground = checks::ground(config, &serving.session).await;
+        ground.map_err(|error| Trouble::Passing(error.0))
+    });
+    let ground = checked.await?;
+    tell("all", &ground.refusals);
+    let first_rules = match &ground.first_rules {
+        Some(document) => Some(Arc::new(parse_rules(document).map_err(|reason| {
+            tracing::error!(reason, "rules version 1 cannot be read");
+            EXIT_REFUSED
+        })?)),
+        None => None,
+    };
+    let mut ready = Vec::new();
+    for stage in stages {
+        // Told as well where the ground refused already: what is wrong is to be known at once.
+        let incarnation = check_stage(serving, &ground, &stage).await?;
+        let first_rules = first_rules.clone().ok_or(EXIT_REFUSED)?;
+        ready.push((stage, Checked { incarnation, first_rules }));
+    }
+    Ok(ready)
+}
+
 /// The start checks of one stage. Errors: exit code.
-async fn check(serving: &Serving, stage: &Built) -> Result<Checked, i32> {
+async fn check_stage(
+    serving: &Serving,
+    ground: &Ground,
+    stage: &Built,
+) -> Result<Incarnation, i32> {
     let config = &serving.config;
     let Some(input) = stage.input else {
         tracing::error!(stage = stage.name, "the input topic is not declared");
         return Err(EXIT_FAILED);
     };
     let checked = until_deadline(config, &serving.stop, "the start checks", || async {
-        let found = checks::run(config, &serving.session, input).await;
+        let found = checks::stage(config, &serving.session, ground, input).await;
         found.map_err(|error| Trouble::Passing(error.0))
     });
     let found = checked.await?;
-    for refusal in &found.refusals {
-        tracing::error!(
-            stage = stage.name,
-            error_code = refusal.code,
-            "refused to start: {}",
-            refusal.sentence
-        );
+    tell(stage.name, &found.refusals);
+    match found.incarnation {
+        Some(incarnation) if found.refusals.is_empty() => Ok(incarnation),
+        _ => Err(EXIT_REFUSED),
     }
-    let (Some(incarnation), Some(document), true) =
-        (found.incarnation, found.first_rules, found.refusals.is_empty())
-    else {
-        return Err(EXIT_REFUSED);
-    };
-    match parse_rules(&document) {
-        Ok(first_rules) => Ok(Checked { incarnation, first_rules }),
-        Err(reason) => {
-            tracing::error!(reason, "rules version 1 cannot be read");
-            Err(EXIT_REFUSED)
-        }
+}
+
+fn tell(stage: &str, refusals: &[Refusal]) {
+    for Refusal { code, sentence } in refusals {
+        tracing::error!(stage, error_code = code, "refused to start: {sentence}");
     }
 }
 

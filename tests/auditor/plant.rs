@@ -1,29 +1,28 @@
 //! Corruptions: one change to a good run each, and the id that the auditor must name for it.
 //!
-//! Owns the table and the tools to change a record as a forger would: read, change, write again,
-//! number anew, and compute the chains of the accounts again.
+//! Owns the table and its changes, each made as a forger would: with the tools of `forger`.
 
-use super::good_run::{PARTITIONS, Rec, Run, codec};
-use std::collections::{BTreeMap, HashMap};
-use tapline::{
-    codec::{
-        StageCodec,
-        avro::{Avro, RegistryIds},
-        frame::{Chain, OutputId, chain},
-        schemas::Subject,
+use super::{
+    forger::{
+        drop_event, edit, find, forge, insert, is_authorised, is_diverted, is_tick, origin, read,
+        read_command, rewrite, written,
     },
+    good_run::{Rec, Run, codec},
+};
+use std::collections::BTreeMap;
+use tapline::{
+    codec::{StageCodec, frame::OutputId},
     domain::{
         account::{Account, Item},
         command::{AccountCommand, Command, CommandKind},
         event::{
             AccountCredited, AccountEvent, AuthorisationKind, CommandDeclined, Event,
-            MessageRepeated, PaymentDeclined,
+            MessageRepeated,
         },
         money::Currency,
         reason::Reason,
         time::LogTime,
     },
-    stages::authorisation::Output,
 };
 
 /// Changes the run; returns the id that must be named.
@@ -254,91 +253,6 @@ pub const CORRUPTIONS: &[(&str, &str, Plant)] = &[
 
 // ---------------------------------------------------------------------- events
 
-fn read(record: &Rec) -> AccountEvent {
-    let value = record.value.as_deref().expect("a value");
-    Avro::of(Subject::Events).decode(value, &RegistryIds::default()).expect("an event")
-}
-
-fn written(event: &AccountEvent) -> Vec<u8> {
-    let mut value = Vec::new();
-    codec().encode_output(&Output::Event(event.clone()), &mut value);
-    value
-}
-
-fn is_authorised(event: &AccountEvent) -> bool {
-    matches!(event.body, Event::PaymentAuthorised(_))
-}
-
-fn is_diverted(declined: &PaymentDeclined) -> bool {
-    declined.reason == Reason::Diverted
-}
-
-/// The matching event at the lowest log position.
-fn find(run: &Run, pick: impl Fn(&AccountEvent) -> bool) -> usize {
-    let matching = (0..run.events.len()).filter(|place| pick(&read(&run.events[*place])));
-    matching.min_by_key(|place| run.events[*place].source().source.offset).expect("such an event")
-}
-
-/// Changes an event and its copies, and the chain after it.
-fn edit(
-    run: &mut Run,
-    pick: impl Fn(&AccountEvent) -> bool,
-    change: impl Fn(&mut AccountEvent),
-) -> String {
-    let id = run.events[find(run, pick)].source();
-    for record in run.events.iter_mut().filter(|record| record.source() == id) {
-        let mut event = read(record);
-        change(&mut event);
-        record.value = Some(written(&event));
-    }
-    forge(run);
-    id.to_string()
-}
-
-fn drop_event(run: &mut Run, pick: impl Fn(&AccountEvent) -> bool) -> String {
-    let id = run.events[find(run, pick)].source();
-    run.events.retain(|record| record.source() != id);
-    forge(run);
-    id.to_string()
-}
-
-/// Numbers events and links chains as if nothing had happened.
-fn forge(run: &mut Run) {
-    for partition in 0..PARTITIONS {
-        let mut chains: HashMap<Vec<u8>, (i64, Chain)> = HashMap::new();
-        let mut linked: HashMap<OutputId, (i64, Chain)> = HashMap::new();
-        let own = run.events.iter_mut().filter(|record| record.partition == partition);
-        for (offset, record) in own.enumerate() {
-            record.offset = offset as i64;
-            if record.header("tapline-seq").is_none() {
-                continue;
-            }
-            let (seq, link) = *linked.entry(record.source()).or_insert_with(|| {
-                let latest = chains.entry(record.key.clone().expect("a key")).or_default();
-                let value = record.value.as_deref().expect("a value");
-                *latest = (latest.0 + 1, chain(&latest.1, value));
-                *latest
-            });
-            record.set_header("tapline-seq", seq.to_string());
-            record.set_header("tapline-chain", link.to_string());
-        }
-    }
-}
-
-/// Puts an event after the last of its partition whose id is not above.
-fn insert(run: &mut Run, record: Rec) -> String {
-    let order = |record: &Rec| {
-        let id = record.source();
-        (id.source.offset, id.key.unwrap_or_default(), id.index)
-    };
-    let same = |other: &Rec| other.partition == record.partition;
-    let place = run.events.iter().rposition(|other| same(other) && order(other) <= order(&record));
-    let id = record.source().to_string();
-    run.events.insert(place.expect("an earlier one") + 1, record);
-    forge(run);
-    id
-}
-
 fn doubled(run: &mut Run) -> String {
     let mut twin = run.events[find(run, is_authorised)].clone();
     let id = OutputId { index: 1, ..twin.source() };
@@ -366,10 +280,6 @@ fn swapped(run: &mut Run) -> String {
     run.events.swap(place, place + 1);
     forge(run);
     id
-}
-
-fn is_tick(one: &Rec, other: &Rec) -> bool {
-    one.header("tapline-seq").is_none() || other.header("tapline-seq").is_none()
 }
 
 /// A second expiry of the same hold at the next tick, consistent with itself.
@@ -431,19 +341,6 @@ fn diverted_acts(run: &mut Run) -> String {
 
 // -------------------------------------------------------------------- commands
 
-fn read_command(record: &Rec) -> Option<AccountCommand> {
-    let value = record.value.as_deref()?;
-    Avro::of(Subject::Commands).decode(value, &RegistryIds::default()).ok()
-}
-
-fn rewrite(record: &mut Rec, change: impl Fn(&mut Command)) {
-    let mut command = read_command(record).expect("a command");
-    change(&mut command.body);
-    let mut value = Vec::new();
-    codec().encode_output(&Output::Command(command), &mut value);
-    record.value = Some(value);
-}
-
 fn transfer_altered(run: &mut Run) -> String {
     let ids: BTreeMap<i64, OutputId> = run
         .commands
@@ -500,15 +397,4 @@ fn side_off(run: &mut Run) -> String {
     row.image.clear();
     codec().encode_side(&Item::Payment(payment), &mut row.image);
     format!("side {} {}", row.key, row.item.as_deref().unwrap_or_default())
-}
-
-/// Where a dead letter came from.
-fn origin(letter: &Rec) -> String {
-    let header = |name: &str| {
-        let found = letter.headers.iter().find(|(known, _)| known == name);
-        found.and_then(|(_, value)| value.clone()).expect("an origin")
-    };
-    let partition = header("kafka_dlt-original-partition").try_into().expect("4 bytes");
-    let offset = header("kafka_dlt-original-offset").try_into().expect("8 bytes");
-    format!("{}:{}", i32::from_be_bytes(partition), i64::from_be_bytes(offset))
 }

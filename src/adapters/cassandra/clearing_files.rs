@@ -6,12 +6,13 @@
 //! must not be two files.
 
 use super::failure::StoreError;
-use scylla::client::session::Session;
+use scylla::{DeserializeRow, SerializeRow, client::session::Session};
 
 pub const PUBLISHING: &str = "publishing";
 pub const PUBLISHED: &str = "published";
 
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+/// A row; its fields are named like the columns, by which they are matched.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, SerializeRow, DeserializeRow)]
 pub struct ClearingFile {
     pub network: String,
     /// `clearing`, `report` or `statement`.
@@ -34,35 +35,6 @@ pub struct ClearingFile {
 const COLUMNS: &str = "network, kind, file_id, content_hash, business_date, currency, lines, \
                        owed_minor, published_through, state";
 
-type Columns = (String, String, String, String, String, String, i64, i64, i64, String);
-
-fn file(columns: Columns) -> ClearingFile {
-    let (
-        network,
-        kind,
-        file_id,
-        content_hash,
-        business_date,
-        currency,
-        lines,
-        owed_minor,
-        published_through,
-        state,
-    ) = columns;
-    ClearingFile {
-        network,
-        kind,
-        file_id,
-        content_hash,
-        business_date,
-        currency,
-        lines,
-        owed_minor,
-        published_through,
-        state,
-    }
-}
-
 /// The file under this name; `None` where none was imported.
 pub async fn find(
     session: &Session,
@@ -75,8 +47,7 @@ pub async fn find(
     );
     let rows = session.query_unpaged(statement, (network, kind, file_id)).await?;
     let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
-    let first = rows.maybe_first_row::<Columns>().map_err(StoreError::unreadable)?;
-    Ok(first.map(file))
+    rows.maybe_first_row().map_err(StoreError::unreadable)
 }
 
 /// Every imported file, by network, kind and id.
@@ -85,8 +56,8 @@ pub async fn all(session: &Session, keyspace: &str) -> Result<Vec<ClearingFile>,
     let rows = session.query_unpaged(statement, &[]).await?;
     let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
     let mut found = Vec::new();
-    for row in rows.rows::<Columns>().map_err(StoreError::unreadable)? {
-        found.push(file(row.map_err(StoreError::unreadable)?));
+    for row in rows.rows::<ClearingFile>().map_err(StoreError::unreadable)? {
+        found.push(row.map_err(StoreError::unreadable)?);
     }
     found.sort_by(|a, b| (&a.network, &a.kind, &a.file_id).cmp(&(&b.network, &b.kind, &b.file_id)));
     Ok(found)
@@ -102,19 +73,7 @@ pub async fn enter(
         "INSERT INTO {keyspace}.clearing_file ({COLUMNS}) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"
     );
-    let values = (
-        &wanted.network,
-        &wanted.kind,
-        &wanted.file_id,
-        &wanted.content_hash,
-        &wanted.business_date,
-        &wanted.currency,
-        wanted.lines,
-        wanted.owed_minor,
-        wanted.published_through,
-        &wanted.state,
-    );
-    session.query_unpaged(statement, values).await?;
+    session.query_unpaged(statement, wanted).await?;
     let name = (wanted.network.as_str(), wanted.kind.as_str(), wanted.file_id.as_str());
     let standing = find(session, keyspace, name).await?;
     standing.ok_or_else(|| StoreError::Row("a file just entered is not there".to_owned()))

@@ -6,11 +6,11 @@
 
 use crate::clearing::{header::Header, settlement_files::Booked};
 use crate::codec::{
-    avro::Avro,
     schemas::Subject,
     topics::{POSTINGS, WINDOWS},
 };
 use crate::config::Config;
+use crate::console::progress::Progress;
 use crate::domain::{
     cycle::Cycle,
     ids::MessageId,
@@ -18,16 +18,15 @@ use crate::domain::{
     money::Currency,
     window::{WindowBody, WindowEvent},
 };
-use crate::operator::{logs, print::say, records};
+use crate::operator::outputs::{Outputs, records_of};
 use crate::stages::Topic;
-use crate::worker::EXIT_FAILED;
 use serde::de::DeserializeOwned;
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::collections::BTreeMap;
 
 /// Whether the window of the cycle has been closed: every partition has sealed its part.
 pub fn is_closed(config: &Config, header: &Header, cycle: Cycle) -> Result<bool, i32> {
     let mut is_closed = false;
-    each(config, WINDOWS, Subject::Windows, |event: WindowEvent| {
+    each(config, (WINDOWS, Subject::Windows), |event: WindowEvent| {
         let is_ours = event.network == header.network && event.currency == header.currency;
         is_closed |=
             is_ours && event.cycle == Some(cycle) && matches!(event.body, WindowBody::Closed(_));
@@ -42,7 +41,7 @@ pub fn of_cycle(
     cycle: Cycle,
 ) -> Result<BTreeMap<MessageId, Booked>, i32> {
     let mut booked = BTreeMap::new();
-    each(config, POSTINGS, Subject::Postings, |set| take(&mut booked, header, cycle, set))?;
+    each(config, (POSTINGS, Subject::Postings), |set| take(&mut booked, header, cycle, set))?;
     Ok(booked)
 }
 
@@ -50,35 +49,13 @@ pub fn of_cycle(
 /// read: a comparison without it would be wrong.
 fn each<T: DeserializeOwned>(
     config: &Config,
-    topic: Topic,
-    subject: Subject,
+    from: (Topic, Subject),
     mut take: impl FnMut(T),
 ) -> Result<(), i32> {
-    let ids = records::registry_ids(config)?;
-    let reader = logs::reader(config, "clearing")?;
-    let topic = config.kafka.topic(topic.0);
-    let spans = logs::spans(config, &reader, &topic, None)?;
-    let mut unreadable = None;
-    logs::read(config, &reader, &topic, &spans, |record| {
-        let value = record.value.as_deref().unwrap_or_default();
-        match Avro::of(subject).decode::<T>(value, &ids) {
-            Ok(told) => {
-                take(told);
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                unreadable = Some(format!("{}:{}: {error:?}", record.partition, record.offset));
-                ControlFlow::Break(())
-            }
-        }
-    })?;
-    match unreadable {
-        None => Ok(()),
-        Some(at) => {
-            say(&format!("our books cannot be read, {topic}:{at}; nothing was compared"));
-            Err(EXIT_FAILED)
-        }
-    }
+    let outputs = Outputs::open(config)?;
+    let spans = outputs.spans(from.0, None)?;
+    let mut progress = Progress::start("reading our books", records_of(&spans), true);
+    outputs.each(from, &spans, &mut progress, |output| take(output.value))
 }
 
 fn take(booked: &mut BTreeMap<MessageId, Booked>, header: &Header, cycle: Cycle, set: PostingSet) {

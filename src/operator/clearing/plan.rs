@@ -22,11 +22,9 @@ use crate::operator::{
     logs::EXIT_USAGE,
     print::{self, say},
 };
+use crate::worker::EXIT_BAD;
 use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// The verdict of `check` on a file that would be refused (docs: exit codes).
-const EXIT_BAD: i32 = 1;
 
 /// One file of the plan.
 #[derive(Clone, Debug, Serialize)]

@@ -28,12 +28,9 @@ use crate::operator::{
     print::{self, say},
 };
 use crate::runtime::telemetry;
-use crate::worker::{EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE};
+use crate::worker::{EXIT_BAD, EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE};
 use serde::Serialize;
 use std::{sync::mpsc, time::Duration};
-
-/// Ran, but the verdict is bad (docs: exit codes).
-const EXIT_BAD: i32 = 1;
 
 /// How long the ack, and then the answer, is waited for.
 const WAIT: Duration = Duration::from_secs(30);

@@ -9,41 +9,27 @@ use super::{
     account::{masked, word},
     acting,
     amounts::money,
-    books::failed,
     cli::Common,
     connect::{block_on, cassandra},
     moments::utc,
     outputs::{Outputs, records_of},
-    print::{self, say},
-    rows::{self, Place, Rows, not_found},
+    print,
+    rows::{self, Rows, not_found},
+    stage_rows::StageRows,
 };
-use crate::adapters::cassandra::{
-    incarnations,
-    store::{LogPartition, Store},
-};
+use crate::adapters::cassandra::session::Session;
 use crate::codec::{
-    avro::Avro,
-    json::Show,
-    partitioner::partition_of,
-    schemas::Subject,
-    snapshot::Row,
-    topics::{EVENTS, POSTINGS},
+    json::Show, partitioner::partition_of, schemas::Subject, snapshot::Row, topics::POSTINGS,
 };
 use crate::config::Config;
 use crate::console::progress::Progress;
 use crate::domain::{ledger::PostingSet, payment::ItemId};
-use crate::stages::{
-    Stage,
-    settlement::posting::{Head, Posting},
-};
-use crate::worker::{EXIT_DONE, EXIT_FAILED, EXIT_REFUSED};
+use crate::stages::settlement::posting::{Head, Posting};
+use crate::worker::{EXIT_BAD, EXIT_DONE};
 use clap::Args;
 use serde::Serialize;
 use sheet::{Line, Month, Pending, Sheet, Standing};
 use std::{collections::BTreeMap, sync::Arc};
-
-/// Ran, but the verdict is bad (docs: exit codes).
-const EXIT_BAD: i32 = 1;
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  tapline statement bank-1 --month 1993-05\n  \
@@ -75,8 +61,9 @@ pub fn run(common: &Common, args: &StatementArgs) -> i32 {
             false => Show::Masked,
         };
         let (head, deadlines) = block_on(async {
-            let head = head(&config, &args.account).await?;
-            Ok::<_, i32>((head, deadlines(&config, &args.account).await?))
+            let session = Arc::new(cassandra(&config).await?);
+            let head = head(&session, &config, &args.account).await?;
+            Ok::<_, i32>((head, deadlines(session, &config, &args.account).await?))
         })??;
         let mut sheet = Sheet::new(args.month, head);
         read(common, &config, &args.account, &mut sheet)?;
@@ -110,37 +97,25 @@ fn read(common: &Common, config: &Config, account: &str, sheet: &mut Sheet) -> R
 }
 
 /// What the posting stage's row says; `None` where nothing is stored yet.
-async fn head(config: &Config, account: &str) -> Result<Option<Standing>, i32> {
-    let refused = |what: String| {
-        say(&format!("{what}\nRun `tapline tables apply --execute` and `topics apply --execute`."));
-        EXIT_REFUSED
-    };
-    let ids = super::records::registry_ids(config)?;
-    let session = Arc::new(cassandra(config).await?);
-    let (topic, keyspace) = (config.kafka.topic(EVENTS.0), &config.cassandra.keyspace);
-    let known = incarnations::of_topic(&session, keyspace, &topic).await;
-    let incarnation = known
-        .map_err(|error| refused(format!("keyspace {keyspace} cannot be read: {error}")))?
-        .ok_or_else(|| refused(format!("topic {topic} is not registered in {keyspace}")))?;
-    let store = Store::open(session, &config.cassandra, Posting::NAME)
-        .await
-        .map_err(|error| refused(error.to_string()))?;
-    let place = Place::of(account, incarnation.partitions, incarnation.buckets);
-    let log = LogPartition { incarnation: incarnation.number, partition: place.partition };
-    let Some(bytes) = store.load_head(log, place.bucket, account).await.map_err(failed)? else {
-        return Ok(None);
-    };
-    let row = Avro::of(Subject::PostingHead).decode::<Row<Head>>(&bytes, &ids);
-    let row = row.map_err(|error| {
-        say(&format!("the ledger row of {account} cannot be read: {error}"));
-        EXIT_FAILED
-    })?;
+async fn head(
+    session: &Arc<Session>,
+    config: &Config,
+    account: &str,
+) -> Result<Option<Standing>, i32> {
+    let rows = StageRows::on::<Posting>(session.clone(), config).await?;
+    let Some(bytes) = rows.head(account).await? else { return Ok(None) };
+    let whose = format!("{account} in the ledger");
+    let row = rows.decode::<Row<Head>>(Subject::PostingHead, &whose, &bytes)?;
     Ok(row.state.account.map(|ledger| Standing::of(row.pos, &ledger)))
 }
 
 /// When the account's open holds end, by payment.
-async fn deadlines(config: &Config, account: &str) -> Result<BTreeMap<Box<str>, i64>, i32> {
-    let rows = Rows::open(config).await?;
+async fn deadlines(
+    session: Arc<Session>,
+    config: &Config,
+    account: &str,
+) -> Result<BTreeMap<Box<str>, i64>, i32> {
+    let rows = Rows::on(session, config).await?;
     let Some(head) = rows.head(account).await? else { return Ok(BTreeMap::new()) };
     let deadline = |(id, payment): (&ItemId, &crate::domain::payment::Payment)| {
         let deadline = payment.deadline.filter(|_| payment.counters.hold_minor() > 0)?;

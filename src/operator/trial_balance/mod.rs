@@ -1,34 +1,20 @@
 //! `tapline trial-balance`: every address of the ledger, per currency, as of a position.
 //!
-//! Owns what is read and printed; the arithmetic is `sums`'s. The end of the windows' topic is
-//! taken before that of the postings, so that no decision is there without the postings it is
-//! about. Currencies are never added to each other.
+//! Owns what is printed; the reading is `ledger_logs`'s, the arithmetic `sums`'s. Currencies are
+//! never added to each other.
 
 mod sums;
 
 use super::{
-    account::word,
-    amounts::money,
-    cli::Common,
-    moments::utc,
-    outputs::{Outputs, records_of},
-    print,
-};
-use crate::codec::{
-    schemas::Subject,
-    topics::{POSTINGS, WINDOWS},
+    account::word, amounts::money, cli::Common, ledger_logs::LedgerLogs, moments::utc, print,
 };
 use crate::config::Config;
-use crate::console::progress::Progress;
-use crate::domain::{cycle::Day, ledger::PostingSet, time::DAY_MS, window::WindowEvent};
-use crate::worker::EXIT_DONE;
+use crate::domain::{cycle::Day, time::DAY_MS};
+use crate::worker::{EXIT_BAD, EXIT_DONE};
 use clap::Args;
 use serde::Serialize;
 use std::{collections::BTreeMap, str::FromStr};
 use sums::{Balance, Cut, Summed, Sums, SuspenseProof};
-
-/// Ran, but the verdict is bad (docs: exit codes).
-const EXIT_BAD: i32 = 1;
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  tapline trial-balance\n  \
@@ -90,36 +76,14 @@ pub fn run(common: &Common, args: &TrialBalanceArgs) -> i32 {
 }
 
 fn read(common: &Common, config: &Config, cut: Cut) -> Result<Summed, i32> {
-    let outputs = Outputs::open(config)?;
-    let of_windows = outputs.spans(WINDOWS, None)?;
-    let of_postings = outputs.spans(POSTINGS, None)?;
-    let total = records_of(&of_windows) + records_of(&of_postings);
-    let mut progress = Progress::start("adding up", total, common.no_progress);
+    let mut logs = LedgerLogs::open(config, "adding up", common.no_progress)?;
     let mut sums = Sums::new(cut);
-    let from = (POSTINGS, Subject::Postings);
-    outputs.read::<PostingSet>(
-        from,
-        &of_postings,
-        &mut progress,
-        |_| true,
-        |output| {
-            let event = output.source.map(|id| (id.source.partition, id.source.offset));
-            sums.take_set((output.partition, output.offset), event, &output.value);
-            Ok(())
-        },
-    )?;
-    let from = (WINDOWS, Subject::Windows);
-    outputs.read::<WindowEvent>(
-        from,
-        &of_windows,
-        &mut progress,
-        |_| true,
-        |output| {
-            sums.take_event(&output.value);
-            Ok(())
-        },
-    )?;
-    progress.finish();
+    logs.postings(|output| {
+        let event = output.source.map(|id| (id.source.partition, id.source.offset));
+        sums.take_set((output.partition, output.offset), event, &output.value);
+    })?;
+    logs.decisions(|output| sums.take_event(&output.value))?;
+    logs.finish();
     Ok(sums.finish())
 }
 

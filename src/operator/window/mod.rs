@@ -22,9 +22,6 @@ use crate::stages::settlement::windows::{Status, Window};
 use crate::worker::EXIT_DONE;
 use clap::{Args, Subcommand, ValueEnum};
 
-/// Ran, but the verdict is bad (docs: exit codes).
-const EXIT_BAD: i32 = 1;
-
 /// Where a window stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum State {

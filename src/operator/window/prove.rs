@@ -1,25 +1,20 @@
 //! `tapline window prove`: that the net of every settled window is exactly 0, from the log alone.
 //!
-//! Owns the reading of both topics and what is printed; the arithmetic is `proof`'s. The windows'
-//! topic is read first: the ranges of its windows say which window a posting is in. Its end is
-//! taken before that of the postings, so no window can be there without its postings.
+//! Owns the order of reading and what is printed; the arithmetic is `proof`'s. The windows' topic
+//! is read first: the ranges of its windows say which window a posting is in.
 
-use super::{EXIT_BAD, Filter, Name};
-use crate::codec::{
-    schemas::Subject,
-    topics::{POSTINGS, WINDOWS},
-};
+use super::{Filter, Name};
 use crate::config::Config;
-use crate::console::progress::Progress;
-use crate::domain::{ledger::Address, ledger::PostingSet, window::WindowEvent};
+use crate::domain::ledger::Address;
 use crate::operator::{
     amounts::{count, money},
     cli::Common,
-    outputs::{Outputs, records_of},
+    ledger_logs::LedgerLogs,
     print,
     proof::{Line, Proof},
     rows::not_found,
 };
+use crate::worker::EXIT_BAD;
 use serde::Serialize;
 
 #[derive(Clone, Debug, Serialize)]
@@ -51,43 +46,23 @@ pub fn run(
 }
 
 fn read(common: &Common, config: &Config, filter: &Filter) -> Result<Proof, i32> {
-    let outputs = Outputs::open(config)?;
-    let of_windows = outputs.spans(WINDOWS, None)?;
-    let of_postings = outputs.spans(POSTINGS, None)?;
-    let total = records_of(&of_windows) + records_of(&of_postings);
-    let mut progress = Progress::start("proving", total, common.no_progress);
+    let mut logs = LedgerLogs::open(config, "proving", common.no_progress)?;
     let mut proof = Proof::default();
-    let from = (WINDOWS, Subject::Windows);
-    outputs.read::<WindowEvent>(
-        from,
-        &of_windows,
-        &mut progress,
-        |_| true,
-        |output| {
-            let event = output.value;
-            if filter.takes(&event.network, event.currency) {
-                proof.take_event(&event);
+    logs.decisions(|output| {
+        let event = output.value;
+        if filter.takes(&event.network, event.currency) {
+            proof.take_event(&event);
+        }
+    })?;
+    logs.postings(|output| {
+        let (set, Some(id)) = (output.value, output.source) else { return };
+        for leg in set.legs.iter().filter(|leg| leg.address == Address::Net) {
+            if filter.takes(&set.network, leg.currency) {
+                proof.take_leg(&set.network, id.source.partition, id.source.offset, leg);
             }
-            Ok(())
-        },
-    )?;
-    let from = (POSTINGS, Subject::Postings);
-    outputs.read::<PostingSet>(
-        from,
-        &of_postings,
-        &mut progress,
-        |_| true,
-        |output| {
-            let (set, Some(id)) = (output.value, output.source) else { return Ok(()) };
-            for leg in set.legs.iter().filter(|leg| leg.address == Address::Net) {
-                if filter.takes(&set.network, leg.currency) {
-                    proof.take_leg(&set.network, id.source.partition, id.source.offset, leg);
-                }
-            }
-            Ok(())
-        },
-    )?;
-    progress.finish();
+        }
+    })?;
+    logs.finish();
     Ok(proof)
 }
 

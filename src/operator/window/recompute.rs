@@ -4,11 +4,11 @@
 //! comparison with the row. Counts nothing itself. Each range begins at the tick that sealed the
 //! former one, so what its first record says is in force, and what lies before its id is a repeat.
 
-use super::{EXIT_BAD, Name, find};
+use super::{Name, find};
 use crate::adapters::{cassandra::rules as stored, kafka::reader::Span};
 use crate::codec::{
-    self, DecodeError, StageCodec, avro::RegistryIds, limits::Sizes, posting::PostingCodec,
-    raw::RawRecord, topics::EVENTS,
+    self, DecodeError, StageCodec, avro::RegistryIds, posting::PostingCodec, raw::RawRecord,
+    topics::EVENTS,
 };
 use crate::config::Config;
 use crate::console::progress::Progress;
@@ -21,12 +21,12 @@ use crate::domain::{
 };
 use crate::operator::{
     amounts::{count, money},
-    books::failed,
     cli::Common,
     connect::{block_on, cassandra},
     logs,
     outputs::{Outputs, records_of},
     print::{self, say},
+    stage_rows::failed,
     ticks::{self, Fold},
 };
 use crate::stages::settlement::{
@@ -36,7 +36,7 @@ use crate::stages::settlement::{
     },
     windows::{Window, window_content},
 };
-use crate::worker::EXIT_FAILED;
+use crate::worker::{EXIT_BAD, EXIT_FAILED};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -70,18 +70,9 @@ fn span(part: &PartRange) -> Span {
 
 /// The posting stage's own reader of records: what it refuses it does not count.
 fn codec(config: &Config) -> Result<PostingCodec, i32> {
-    let limits = &config.limits;
-    let sizes = Sizes {
-        key_bytes_max: limits.key_bytes_max,
-        value_bytes_max: limits.value_bytes_max,
-        headers_max: limits.headers_max,
-        headers_bytes_max: limits.headers_bytes_max,
-        string_bytes_max: limits.string_bytes_max,
-        list_entries_max: limits.list_entries_max,
-    };
     let ids: RegistryIds = crate::operator::records::registry_ids(config)?;
     let partitions = config.kafka.partitions.cast_signed();
-    Ok(PostingCodec::new(partitions, sizes, ids, &config.kafka.topic_prefix))
+    Ok(PostingCodec::new(partitions, config.limits.sizes(), ids, &config.kafka.topic_prefix))
 }
 
 /// Every stored version of the rules.

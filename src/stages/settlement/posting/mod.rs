@@ -22,7 +22,7 @@ use crate::domain::{
     time::LogTime,
 };
 use crate::stages::{Cause, Context, Outgoing, Poison, Refused, Scope, Stage, Topic, Transition};
-use part::Part;
+use part::{Counted, Part};
 use serde::{Deserialize, Serialize};
 
 pub const EVENTS: Topic = Topic("payments.events.v1");
@@ -61,7 +61,10 @@ pub struct Head {
 pub enum Change {
     /// Balances to replace.
     Account(Vec<BalanceAfter>),
+    /// A part to replace.
     Part(Box<Part>),
+    /// An item of a part.
+    Counted(Box<Counted>),
 }
 
 /// Nothing ever leaves a head of this stage.
@@ -157,6 +160,7 @@ impl Stage for Posting {
                 after.into_iter().for_each(|balance| account.set(balance));
             }
             Change::Part(part) => head.part = Some(*part),
+            Change::Counted(counted) => part::take(&mut head.part, *counted),
         }
         Vec::new()
     }

@@ -97,47 +97,70 @@ pub fn recount<'l>(
     })
 }
 
-/// Takes one item into the open cycle.
+/// One item taken into the open cycle: what it changes of the part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counted {
+    /// The part as it was before its first item; absent where there is one.
+    begun: Option<Part>,
+    tally: Tally,
+    suspense: Option<SuspenseItem>,
+}
+
+impl Part {
+    /// Replaces the sums and lists what stands in suspense; the list is bounded, its sum never cut.
+    fn take(&mut self, tally: Tally, suspense: Option<SuspenseItem>) {
+        self.tally = tally;
+        let Some(item) = suspense else { return };
+        if self.suspense.len() < SUSPENSE_ITEMS_MAX {
+            self.suspense.push(item);
+        } else if let Some(rest) = self.suspense.last_mut() {
+            // Within the part's sum of suspense, which was bounded when the item was counted.
+            rest.owed_minor = rest.owed_minor.saturating_add(item.owed_minor);
+        }
+    }
+}
+
+/// Makes the change to the head's part.
+pub(super) fn take(part: &mut Option<Part>, counted: Counted) {
+    let Counted { begun, tally, suspense } = counted;
+    part.get_or_insert_with(|| begun.unwrap_or_default()).take(tally, suspense);
+}
+
+/// Counts one item of the open cycle.
 pub(super) fn count(context: &Context<Rules>, known: Option<&Part>, event: &AccountEvent) -> Step {
     let Some(item) = clearing(event) else { return Ok(NOTHING) };
-    let mut part = known.cloned().unwrap_or_else(|| {
+    let begun = known.is_none().then(|| {
         let calendar = context.rules.calendar_of(item.network, item.currency);
         let open =
             (context.log_time > LogTime::ZERO).then(|| calendar.next_cutoff(context.log_time));
         Part { open, from_offset: context.offset, ..Part::default() }
     });
+    let (tally, listed) =
+        known.map_or((Tally::default(), 0), |part| (part.tally, part.suspense.len()));
     let totals = item.totals(context.rules);
-    part.tally = part.tally.plus(context.offset, &event.account_id, &totals).ok_or(OVERFLOW)?;
-    if item.suspense_minor != 0 {
-        suspend(context, &mut part.suspense, event, &item);
-    }
-    Ok(Transition { change: Some(Change::Part(Box::new(part))), effects: Vec::new() })
+    let tally = tally.plus(context.offset, &event.account_id, &totals).ok_or(OVERFLOW)?;
+    let suspense = (item.suspense_minor != 0).then(|| suspended(context, listed, event, &item));
+    let counted = Counted { begun, tally, suspense };
+    Ok(Transition { change: Some(Change::Counted(Box::new(counted))), effects: Vec::new() })
 }
 
-/// Lists an item that stands in suspense; one list is bounded, its sum is never cut.
-fn suspend(
+/// An item that stands in suspense, behind `listed` others.
+fn suspended(
     context: &Context<Rules>,
-    items: &mut Vec<SuspenseItem>,
+    listed: usize,
     event: &AccountEvent,
     item: &Clearing,
-) {
-    if items.len() >= SUSPENSE_ITEMS_MAX {
-        if let Some(rest) = items.last_mut() {
-            // Within the part's sum of suspense, which was bounded just now.
-            rest.owed_minor = rest.owed_minor.saturating_add(item.suspense_minor);
-        }
-        return;
-    }
+) -> SuspenseItem {
     let (partition, offset) = (context.partition, context.offset);
-    let is_last = items.len() + 1 == SUSPENSE_ITEMS_MAX;
+    let is_last = listed + 1 == SUSPENSE_ITEMS_MAX;
     let more = if is_last { "+" } else { "" };
-    items.push(SuspenseItem {
+    SuspenseItem {
         id: format!("{partition}:{offset}{more}").into(),
         account_id: event.account_id.clone(),
         owed_minor: item.suspense_minor,
         reason: item.reason.unwrap_or(Reason::Unknown),
         log_time: context.log_time,
-    });
+    }
 }
 
 /// Seals every cycle whose cut-off has come, or opens the first one.
