@@ -5,7 +5,7 @@
 //! in clear is found whatever else is wrong, because only then is the value kept out of the dead
 //! letters.
 
-use super::{partitioner::partition_of, raw::RawRecord};
+use super::{partitioner::partition_of, raw::RawRecord, reserved};
 use crate::domain::{
     account::Limits,
     command::{AccountCommand, Command, PARTITION_KEY, Purchase},
@@ -108,6 +108,7 @@ pub fn command(command: &AccountCommand, key: &str, sizes: &Sizes) -> Check {
     let whole_partition = matches!(command.body, Command::Tick(_) | Command::ReleaseFuse(_));
     refuse(command.account_id.as_str() != key, "wrong_key")?;
     refuse(whole_partition != (key == PARTITION_KEY), "wrong_key")?;
+    reserved::check(command)?;
     sizes.text(command.message_id.as_str())?;
     if let Some(purchase) = purchase(&command.body) {
         sizes.purchase(purchase)?;

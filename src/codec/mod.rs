@@ -6,7 +6,7 @@
 //!
 //! `raw` a record as read; `frame` positions, ids, hash chain; `headers`; `schemas` the table
 //! of compiled-in schemas; `avro` encode and decode: `binary` the current version, `resolve` the
-//! others; `limits` what is refused, `codes` under which names; `dead_letter`; `partitioner`;
+//! others; `limits` and `reserved` what is refused, `codes` under which names; `dead_letter`; `partitioner`;
 //! `births` the first records of topics; `snapshot` checkpoint rows; `rules` files; `topics` their
 //! table; `json` records for people, masked; `authorisation`, `posting` and `windows` the codecs of
 //! those stages.
@@ -24,6 +24,7 @@ pub mod limits;
 pub mod partitioner;
 pub mod posting;
 pub mod raw;
+pub mod reserved;
 pub mod resolve;
 pub mod rules;
 pub mod schemas;
