@@ -14,12 +14,13 @@ use super::{
     due::Deadlines,
     fuse::{Fuse, FuseSettings},
     heads::Heads,
+    money::Money,
     outputs::Outbox,
     ports::{Arrival, Ports},
     seal::OpenSeal,
     sides::Sides,
 };
-use crate::codec::{DecodeError, StageCodec, headers::ce_time, raw::RawRecord};
+use crate::codec::{DecodeError, StageCodec, control, headers::ce_time, raw::RawRecord};
 use crate::domain::time::LogTime;
 use crate::stages::{Context, Scope, Stage};
 use std::{
@@ -74,7 +75,15 @@ pub(super) struct Queued<I> {
 impl<I> Queued<I> {
     fn new<S: Stage<Input = I>>(raw: RawRecord, input: Result<I, DecodeError>) -> Self {
         let scope = input.as_ref().map_or(Scope::Nothing, S::scope);
-        Self { raw, scope, input }
+        let word = match (&input, &scope) {
+            (Ok(_), Scope::Nothing) => control::scope(S::NAME, &raw),
+            // A tick of time 0 is stale for everybody: it says nothing itself.
+            (Ok(_), Scope::Tick(tick)) if tick.time == LogTime::ZERO => {
+                control::scope(S::NAME, &raw)
+            }
+            _ => None,
+        };
+        Self { raw, scope: word.unwrap_or(scope), input }
     }
 }
 
@@ -96,6 +105,8 @@ pub struct Partition<S: Stage, C: StageCodec<S>> {
     pub(super) limits: Limits,
     pub(super) codec: Arc<C>,
     pub(super) heads: Heads<S::Head>,
+    /// For metrics: nothing is decided by it.
+    pub(super) money: Money,
     pub(super) deadlines: Deadlines,
     pub(super) in_force: InForce,
     /// Of the version in force.
@@ -149,6 +160,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             limits,
             codec,
             heads,
+            money: Money::default(),
             deadlines: Deadlines::default(),
             in_force,
             rules: first_rules.clone(),
@@ -230,8 +242,13 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
                 Ok(row) => {
                     let deadline = deadline_of::<S>(&key, &row, &self.rules);
                     let former = self.heads.deadline(&key);
+                    let mut share = Money::default();
+                    let former_row = self.heads.row(&key);
+                    former_row.iter().for_each(|row| share.take::<S>(&key, &row.state));
+                    share.put::<S>(&key, &row.state);
                     if let Some(name) = self.heads.load(&key, row, bytes, deadline) {
                         self.deadlines.update(&name, former, deadline);
+                        self.money.add_all(&share);
                     }
                 }
                 Err(error) => {
