@@ -32,3 +32,5 @@ mod rows;
 #[path = "invariants/seen.rs"]
 #[allow(dead_code)]
 mod seen;
+#[path = "postings/words.rs"]
+mod words;

@@ -8,6 +8,8 @@
 
 #[path = "real/clearing.rs"]
 mod clearing;
+#[path = "real/commands.rs"]
+mod commands;
 #[path = "real/garbage.rs"]
 mod garbage;
 #[path = "real/ground.rs"]
@@ -64,6 +66,8 @@ const CASES: &[Case] = &[
     Case { name: "real::refusals", run: refusals::at_start },
     Case { name: "real::unreachable", run: refusals::unreachable },
     Case { name: "real::clearing", run: clearing::file_to_settled },
+    Case { name: "real::closing", run: clearing::closing_beside_presentments },
+    Case { name: "real::commands", run: commands::of_settlement },
     Case { name: "real::sigterm", run: kills::sigterm },
     Case { name: "real::kill", run: kills::kill },
     Case { name: "real::settlement", run: settlement_kills::killed_at_seals_and_cutoffs },

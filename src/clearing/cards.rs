@@ -18,11 +18,12 @@ use crate::domain::{
     ids::{AccountId, MessageId, PaymentId},
     money::Currency,
 };
+use crate::stages::settlement::posting::PART_PREFIX;
 use std::io::BufRead;
 
 /// Begins the accounts on which set-aside lines are published; no line may name one.
-pub const SET_ASIDE: &str = "suspense:";
-const RESERVED: [&str; 3] = [SET_ASIDE, "tapline.", "part:"];
+pub use crate::codec::reserved::SET_ASIDE;
+const RESERVED: [&str; 3] = [SET_ASIDE, "tapline.", PART_PREFIX];
 
 // Places in `row::CLEARING_LINE`.
 const ACCOUNT: usize = 4;

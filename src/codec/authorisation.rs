@@ -9,6 +9,7 @@ use super::{
     dead_letter::{self, Letter, Origin},
     limits::{self, Sizes},
     raw::RawRecord,
+    reserved,
     schemas::Subject,
     snapshot::{Row, SideRow},
 };
@@ -57,8 +58,10 @@ impl StageCodec<Authorisation> for AuthorisationCodec {
         Ok(command)
     }
 
+    /// The ledger's own names divert nobody: no account stands behind them.
     fn divertible_key<'r>(&self, record: &'r RawRecord) -> Option<&'r str> {
-        limits::key(record, &self.sizes, self.partitions).ok().filter(|key| *key != PARTITION_KEY)
+        let key = limits::key(record, &self.sizes, self.partitions).ok()?;
+        (key != PARTITION_KEY && !reserved::is_reserved(key)).then_some(key)
     }
 
     fn dead_letter(&self, origin: &Origin<'_>) -> Letter {

@@ -19,7 +19,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("id_missing", "The message or the payment has no id."),
     ("key_mismatch", "The account named in the value is not the record's key."),
     ("key_not_utf8", "The key is not UTF-8 text."),
-    ("key_reserved", "The key begins with `part:`, which is kept for parts of settlement cycles."),
+    ("key_reserved", "The account's id begins as one that the ledger keeps for itself does."),
     ("key_too_long", "The key is longer than allowed."),
     ("leg_unknown", "A leg is at an address that this release does not know."),
     ("list_too_long", "A list has more entries than allowed."),

@@ -10,6 +10,7 @@ use super::{
     avro::{Avro, RegistryIds},
     partitioner::partition_of,
     raw::RawRecord,
+    reserved,
 };
 use crate::domain::{
     account::Limits,
@@ -134,6 +135,7 @@ pub fn command(command: &AccountCommand, key: &str, sizes: &Sizes) -> Check {
     let whole_partition = matches!(command.body, Command::Tick(_) | Command::ReleaseFuse(_));
     refuse(command.account_id.as_str() != key, "wrong_key")?;
     refuse(whole_partition != (key == PARTITION_KEY), "wrong_key")?;
+    reserved::check(command)?;
     sizes.text(command.message_id.as_str())?;
     if let Some(purchase) = purchase(&command.body) {
         sizes.purchase(purchase)?;

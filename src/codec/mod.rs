@@ -6,8 +6,9 @@
 //!
 //! `raw` a record as read; `frame` positions, ids, hash chain; `headers`; `schemas` the table
 //! of compiled-in schemas; `avro` encode and decode: `binary` the current version, `resolve` the
-//! others; `limits` what is refused, `codes` under which names; `dead_letter`; `partitioner`;
-//! `births` the first records of topics; `repeats` what was published again; `snapshot` checkpoint rows; `rules` files; `topics` their
+//! others; `limits` and `reserved` what is refused, `codes` under which names; `dead_letter`;
+//! `partitioner`; `births` the first records of topics; `control` an operator's word to one stage;
+//! `repeats` what was published again; `snapshot` checkpoint rows; `rules` files; `topics` their
 //! table; `json` records for people, masked; `authorisation`, `posting` and `windows` the codecs of
 //! those stages.
 
@@ -16,6 +17,7 @@ pub mod avro;
 pub mod binary;
 pub mod births;
 pub mod codes;
+pub mod control;
 pub mod dead_letter;
 pub mod frame;
 pub mod headers;
@@ -25,6 +27,7 @@ pub mod partitioner;
 pub mod posting;
 pub mod raw;
 pub mod repeats;
+pub mod reserved;
 pub mod resolve;
 pub mod rules;
 pub mod schemas;

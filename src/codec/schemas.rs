@@ -80,6 +80,7 @@ const TEXTS: &[(Subject, u32, &str)] = texts! {
     Parts 1 "settlement.parts.v1/1.avsc",
     Windows 1 "settlement.windows.v1/1.avsc",
     WindowsHead 1 "windows.head/1.avsc",
+    WindowsHead 2 "windows.head/2.avsc",
     WindowsSide 1 "windows.side/1.avsc",
 };
 

@@ -193,7 +193,7 @@ pub fn run(config: &Config, settings: &Settings, folder: &Path) -> Outcome<Repor
     })
 }
 
-fn stop(worker: &mut Worker) -> Outcome<()> {
+pub(super) fn stop(worker: &mut Worker) -> Outcome<()> {
     match worker.stop(Duration::from_secs(40)) {
         Some(status) if status.success() => Ok(()),
         _ => Err(format!("the worker did not stop well:\n{}", worker.last_lines(10))),

@@ -3,7 +3,9 @@
 use super::{
     bench,
     cards::{self, Plan},
+    closing,
     play::{self, Pace},
+    workers::Start,
 };
 use crate::config::Config;
 use crate::console::{
@@ -25,7 +27,7 @@ use crate::producer::{
 use crate::runtime::telemetry;
 use crate::stack::{Lifetime, Options};
 use crate::worker::{EXIT_BAD, EXIT_DONE, EXIT_FAILED, EXIT_REFUSED};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -62,8 +64,9 @@ pub enum Command {
         after_help = "Example:\n  tapline-producer cards --rate 1000 --seconds 30 --distribution zipf:0.99"
     )]
     Cards(CardsArgs),
-    /// Measures drain, reply latency, takeover and memory on a stack of its own
-    #[command(after_help = "Example:\n  tapline-producer bench --output json > bench.json")]
+    /// Measures drain, reply latency, takeover and memory, or clearing, on a stack of its own
+    #[command(after_help = "Examples:\n  tapline-producer bench --output json > bench.json\n  \
+                            tapline-producer bench --what clearing --lines 1000000")]
     Bench(BenchArgs),
     /// Runs stages (for the benchmark's own workers)
     #[command(hide = true)]
@@ -123,16 +126,31 @@ fn parse_choice(text: &str) -> Result<Choice, String> {
     }
 }
 
+/// What the benchmark measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// Drain, reply latency, takeover, memory
+    Figures,
+    /// A clearing file from its first line to the ledger, and the close of its window
+    Clearing,
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct BenchArgs {
+    #[arg(long, value_enum, default_value_t = What::Figures)]
+    what: What,
+    /// With --what clearing: lines of the file, all in one window
+    #[arg(long, default_value_t = 1_000_000)]
+    lines: u64,
     #[arg(long, default_value_t = 100_000)]
     accounts: u32,
     /// Commands of one drain
     #[arg(long, default_value_t = 500_000)]
     commands: u64,
-    /// Commands a second of the latency run
+    /// Commands a second of the latency run; presentments beside the close
     #[arg(long, default_value_t = 5_000)]
     rate: u64,
+    /// Of the latency run; of the presentments before the cut-off, and again after the close
     #[arg(long, default_value_t = 30)]
     seconds: u64,
     /// Least seconds of load before each latency round; it goes on until the servers have stopped
@@ -297,18 +315,37 @@ fn run_bench(common: &Common, config: &Config, args: &BenchArgs) -> i32 {
         no_bars: common.no_progress,
         stack_pids: pids.into_iter().filter_map(|(name, pid)| Some((name, pid?))).collect(),
     };
-    let measured = bench::run(&config, &settings, Path::new(&args.home));
+    let shown = match args.what {
+        What::Figures => bench::run(&config, &settings, Path::new(&args.home))
+            .map(|report| print::document(common.output, &report, || report.shown())),
+        What::Clearing => measure_clearing(common, &config, args)
+            .map(|report| print::document(common.output, &report, || report.shown())),
+    };
     if let Err(error) = stack.down() {
         say(&error.to_string());
     }
-    match measured {
-        Ok(report) => {
-            print::document(common.output, &report, || report.shown());
-            EXIT_DONE
-        }
+    match shown {
+        Ok(()) => EXIT_DONE,
         Err(reason) => {
             say(&reason);
             EXIT_FAILED
         }
     }
+}
+
+/// The import prints its plan, too: in JSON the figures are the last document.
+fn measure_clearing(
+    common: &Common,
+    config: &Config,
+    args: &BenchArgs,
+) -> Result<closing::Report, String> {
+    let settings = closing::Settings {
+        lines: args.lines,
+        accounts: u64::from(args.accounts.max(1)),
+        rate: args.rate,
+        around_seconds: args.seconds,
+    };
+    let start = Start::of(config, &args.home.join("worker.log"));
+    let start = start.map_err(|error| error.to_string())?;
+    closing::run(common, config, &settings, start, &args.home)
 }

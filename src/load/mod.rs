@@ -6,8 +6,10 @@
 
 pub mod answers;
 pub mod bench;
+pub mod beside;
 pub mod cards;
 pub mod cli;
+pub mod closing;
 pub mod heads;
 pub mod journal;
 pub mod lane;

@@ -1,19 +1,17 @@
-//! `tapline dead-letters`: what could not be applied, by stage and code, and the two records by
-//! which an operator lets a partition or an account go on.
+//! `tapline dead-letters`: what could not be applied, by stage and code.
 //!
-//! Owns the grouping and the view of one letter. A fuse's release and the end of a diversion are
-//! records in the commands topic like any other, so a replay sees them too.
+//! Owns the words of the command, the grouping and the view of one letter. Changes nothing: the two
+//! records by which an operator lets a partition or a key go on are in `releases`.
 
 use super::{
     acting::{self, Acting},
     amounts::count,
     cli::Common,
-    connect::block_on,
     logs,
     moments::utc,
     print,
     records::{self, ShownRecord},
-    rows::{self, Place, Rows},
+    releases, rows,
 };
 use crate::adapters::kafka::reader::Span;
 use crate::codec::{
@@ -21,16 +19,11 @@ use crate::codec::{
     dead_letter::{self, ERROR_CODE, FAILED_STAGE},
     json::Show,
     raw::RawRecord,
-    topics::{self, COMMANDS, dead_letters_of},
+    topics::{self, dead_letters_of},
 };
 use crate::config::Config;
-use crate::domain::{
-    command::{AccountCommand, Command, EndDiversion, PARTITION_KEY, ReleaseFuse},
-    time::LogTime,
-};
-use crate::runtime::telemetry;
 use crate::stages::{Stage, authorisation::Authorisation};
-use crate::worker::{EXIT_DONE, EXIT_REFUSED};
+use crate::worker::EXIT_DONE;
 use clap::Subcommand;
 use serde::Serialize;
 use std::{collections::BTreeMap, ops::ControlFlow};
@@ -70,13 +63,13 @@ pub enum LettersCommand {
         #[command(flatten)]
         acting: Acting,
     },
-    /// Says that what an account's dead letter left behind has been dealt with, by a record
+    /// Says that what a key's dead letter left behind has been dealt with, by a record
     #[command(
         after_help = "Example:\n  tapline dead-letters end-diversion acc-000001 --through 1234 \
                             --execute"
     )]
     EndDiversion {
-        /// Account id
+        /// Account id; for the stage windows the network and currency, such as visa/EUR
         account: String,
         /// Where it is diverted
         #[arg(long, value_name = "STAGE", default_value = Authorisation::NAME)]
@@ -98,10 +91,10 @@ pub fn run(common: &Common, command: LettersCommand) -> i32 {
         LettersCommand::List { records_max } => list(common, &config, records_max),
         LettersCommand::Show { place, unmask } => show(common, &config, &place, unmask),
         LettersCommand::ReleaseFuse { stage, partition, through, acting } => {
-            release_fuse(common, &config, &stage, partition, through, acting)
+            releases::release_fuse(common, &config, (&stage, partition), through, acting)
         }
         LettersCommand::EndDiversion { account, stage, through, acting } => {
-            end_diversion(common, &config, (&stage, &account), through, acting)
+            releases::end_diversion(common, &config, (&stage, &account), through, acting)
         }
     };
     done.err().unwrap_or(EXIT_DONE)
@@ -270,156 +263,6 @@ fn parse_place(text: &str) -> Option<(&str, i32, i64)> {
     Some((topic, partition.parse().ok()?, offset.parse().ok()?))
 }
 
-/// What an operator's record would say, and where it would go.
-#[derive(Debug, Serialize)]
-struct Plan {
-    record: &'static str,
-    topic: String,
-    partition: i32,
-    key: String,
-    through_offset: i64,
-    log_end: i64,
-    /// What is known of the state that it changes.
-    now: String,
-    /// Offset of the record, once written.
-    written_at: Option<i64>,
-}
-
-impl Plan {
-    fn shown(&self) -> String {
-        let done = match self.written_at {
-            Some(offset) => format!("written at offset {offset}"),
-            None => format!("would be written at the end, {}", self.log_end),
-        };
-        format!(
-            "{} through offset {}\nto {}:{} with key {}: {done}\nnow: {}",
-            self.record, self.through_offset, self.topic, self.partition, self.key, self.now
-        )
-    }
-
-    /// Prints the plan; writes the record and prints where it stands, if told to.
-    fn carry_out(
-        mut self,
-        common: &Common,
-        config: &Config,
-        acting: Acting,
-        body: Command,
-    ) -> Result<(), i32> {
-        if !acting.execute {
-            print::document(common.output, &self, || self.shown());
-        }
-        let topic = self.topic.clone();
-        if !acting.may_act(config, &topic)? {
-            return Ok(());
-        }
-        let now_ms = telemetry::now_ms();
-        let command = AccountCommand {
-            account_id: self.key.as_str().into(),
-            message_id: format!("operator-{}-{}-{now_ms}", self.record, self.through_offset).into(),
-            sent_at: LogTime(now_ms),
-            body,
-        };
-        let acked = logs::Writer::open(config)?.write(&topic, &[(self.partition, command)])?;
-        self.written_at = acked.first().map(|acked| acked.offset);
-        acting::note(self.record, &format!("{}:{} {}", topic, self.partition, self.key));
-        print::document(common.output, &self, || self.shown());
-        Ok(())
-    }
-}
-
-/// An operator's records are commands, which only the stage of the commands can read. In another
-/// stage's input one would be a dead letter itself. Errors: exit code 4.
-fn refuse_without_records(stage: &str) -> Result<(), i32> {
-    if logs::input_of(stage)?.1.topic == COMMANDS {
-        return Ok(());
-    }
-    print::say(&format!(
-        "refused: the input of {stage} has no record for this yet, so it cannot be done there; \
-         correct the cause and start the workers of {stage} with a larger dead_letters.fuse_max"
-    ));
-    Err(EXIT_REFUSED)
-}
-
-fn release_fuse(
-    common: &Common,
-    config: &Config,
-    stage: &str,
-    partition: i32,
-    through: Option<i64>,
-    acting: Acting,
-) -> Result<(), i32> {
-    let (_, spec) = logs::input_of(stage)?;
-    refuse_without_records(stage)?;
-    let topic = config.kafka.topic(spec.topic.0);
-    let reader = logs::reader(config, stage)?;
-    let (span, committed) = logs::committed_spans(config, &reader, &topic, Some(partition))?[0];
-    let through_offset = through.unwrap_or(span.end - 1);
-    if through_offset < 0 || through_offset >= span.end {
-        print::say(&format!(
-            "refused: --through {through_offset} is outside the log, which ends before {}; what is \
-             not written yet cannot be judged",
-            span.end
-        ));
-        return Err(EXIT_REFUSED);
-    }
-    let committed =
-        committed.map_or("nothing committed".to_owned(), |it| format!("committed {it}"));
-    let plan = Plan {
-        record: "release-fuse",
-        topic,
-        partition,
-        key: PARTITION_KEY.to_owned(),
-        through_offset,
-        log_end: span.end,
-        now: format!("{committed}; whether the fuse is blown is told by the worker's /readyz"),
-        written_at: None,
-    };
-    plan.carry_out(common, config, acting, Command::ReleaseFuse(ReleaseFuse { through_offset }))
-}
-
-fn end_diversion(
-    common: &Common,
-    config: &Config,
-    (stage, account): (&str, &str),
-    through_offset: i64,
-    acting: Acting,
-) -> Result<(), i32> {
-    refuse_without_records(stage)?;
-    rows::check_account(account)?;
-    let (place, head): (Place, _) = block_on(async {
-        let rows = Rows::open(config).await?;
-        Ok::<_, i32>((rows.place(account), rows.head(account).await?))
-    })??;
-    let now = match head.and_then(|head| head.row.diverted_through) {
-        Some(through) if through <= through_offset => {
-            format!("diverted through {through}; the record ends that")
-        }
-        Some(through) => format!("diverted through {through}: later records stay parked"),
-        None => "the account's row has no mark; the record would change nothing".to_owned(),
-    };
-    let topic = config.kafka.topic(COMMANDS.0);
-    let reader = logs::reader(config, "dead-letters")?;
-    let span = logs::spans(config, &reader, &topic, Some(place.partition))?[0];
-    if !(0..span.end).contains(&through_offset) {
-        print::say(&format!(
-            "refused: the log of {topic}:{} ends before {}",
-            place.partition, span.end
-        ));
-        return Err(EXIT_REFUSED);
-    }
-    let plan = Plan {
-        record: "end-diversion",
-        topic,
-        partition: place.partition,
-        key: account.to_owned(),
-        through_offset,
-        log_end: span.end,
-        now,
-        written_at: None,
-    };
-    plan.carry_out(common, config, acting, Command::EndDiversion(EndDiversion { through_offset }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -458,20 +301,6 @@ mod tests {
         );
         assert_eq!(found[1].oldest_at, "2023-11-14T22:13:20.003Z");
         assert_eq!(found[0].sentence, codes::sentence("missing_key"));
-    }
-
-    /// Goal: no record is written where it would be a dead letter itself. Method: every stage of
-    /// this release, and a name that is none.
-    #[test]
-    fn stages_with_records() {
-        for (stage, found) in [
-            ("authorisation", Ok(())),
-            ("posting", Err(EXIT_REFUSED)),
-            ("windows", Err(EXIT_REFUSED)),
-            ("nothing", Err(logs::EXIT_USAGE)),
-        ] {
-            assert_eq!(refuse_without_records(stage), found, "{stage}");
-        }
     }
 
     /// Goal: a place is what `list` prints. Method: a table.

@@ -16,7 +16,7 @@ use crate::codec::{
     topics::{self, TOPICS, TopicSpec},
 };
 use crate::config::Config;
-use crate::domain::command::AccountCommand;
+use crate::domain::command::{AccountCommand, PARTITION_KEY};
 use crate::worker::{EXIT_FAILED, EXIT_UNREACHABLE};
 use std::{fmt::Display, ops::ControlFlow, sync::mpsc, time::Duration};
 
@@ -185,29 +185,53 @@ impl<'a> Writer<'a> {
         let headers = HeaderList::new();
         let mut answers = Vec::new();
         for (partition, command) in records {
-            let (done, acked) = mpsc::channel();
-            let ticket = Ticket::new(
-                1,
-                Box::new(move |acked| {
-                    let _ = done.send(acked);
-                }),
-            );
             let mut value = Vec::new();
             Avro::of(Subject::Commands).encode(command, &mut value);
-            let outbound = Outbound {
-                topic,
-                partition: Some(*partition),
-                key: Some(command.account_id.as_str().as_bytes()),
-                value: Some(&value),
-                headers: &headers,
-            };
-            let sent = self.sender.send(outbound, &ticket);
-            sent.map_err(|error| unreachable(self.config, error))?;
-            answers.push(acked);
+            let key = command.account_id.as_str();
+            answers.push(self.send((topic, *partition), key, &value, &headers)?);
         }
-        let acked = |acked: mpsc::Receiver<Acked>| acked.recv_timeout(SILENCE_MAX);
-        let acked: Result<Vec<Acked>, _> = answers.into_iter().map(acked).collect();
-        acked.map_err(|_| {
+        answers.into_iter().map(|answer| self.acked(&answer)).collect()
+    }
+
+    /// Writes a record of the whole partition, whose word stands in its headers; its answer.
+    pub fn write_silent(
+        &self,
+        topic: &str,
+        partition: i32,
+        value: &[u8],
+        headers: &HeaderList,
+    ) -> Result<Acked, i32> {
+        self.acked(&self.send((topic, partition), PARTITION_KEY, value, headers)?)
+    }
+
+    fn send(
+        &self,
+        (topic, partition): (&str, i32),
+        key: &str,
+        value: &[u8],
+        headers: &HeaderList,
+    ) -> Result<mpsc::Receiver<Acked>, i32> {
+        let (done, answer) = mpsc::channel();
+        let ticket = Ticket::new(
+            1,
+            Box::new(move |acked| {
+                let _ = done.send(acked);
+            }),
+        );
+        let outbound = Outbound {
+            topic,
+            partition: Some(partition),
+            key: Some(key.as_bytes()),
+            value: Some(value),
+            headers,
+        };
+        let sent = self.sender.send(outbound, &ticket);
+        sent.map_err(|error| unreachable(self.config, error))?;
+        Ok(answer)
+    }
+
+    fn acked(&self, answer: &mpsc::Receiver<Acked>) -> Result<Acked, i32> {
+        answer.recv_timeout(SILENCE_MAX).map_err(|_| {
             self.sender.stopping();
             let missing = "no ack within 30 s; the records may or may not have been written";
             unreachable(self.config, missing)

@@ -31,6 +31,7 @@ pub mod peek;
 pub mod proof;
 pub mod records;
 pub mod reference;
+pub mod releases;
 pub mod rows;
 pub mod rules;
 pub mod schemas;

@@ -229,6 +229,11 @@ pub fn refresh_gauges(report: &WorkerReport, now_broker_ms: i64) {
             gauge!(telemetry::LAG_RECORDS, &labels).set(partition.lag_records(point) as f64);
             gauge!(telemetry::LAG_SECONDS, &labels).set(lag_seconds);
         }
+        for sum in partition.money.sums() {
+            let currency = sum.currency.to_string();
+            telemetry::money(partition.stage, sum.flow.name(), currency, partition.partition)
+                .set(sum.minor as f64);
+        }
     }
 }
 

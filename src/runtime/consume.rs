@@ -116,11 +116,11 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
                 }
                 Progress::Applied
             }
-            Scope::FuseRelease { through_offset } => {
-                self.fuse.release(i64::try_from(*through_offset).unwrap_or(i64::MAX));
-                Progress::Applied
-            }
+            Scope::FuseRelease { through_offset } => self.release_fuse(*through_offset),
             Scope::EndDiversion { through_offset } => self.end_diversion(raw, *through_offset),
+            Scope::EndDiversionOf { key, through_offset } => {
+                self.end_diversion_of(raw, key, *through_offset)
+            }
         }
     }
 
@@ -273,7 +273,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             }
             Decided::Step(recalled, step) => {
                 if let Some(head) = recalled {
-                    self.heads.entry(&name).1.row.state = head;
+                    self.put_back(&name, head);
                 }
                 self.settle_named(&name, raw, own_source, step, None);
                 self.counts.applied += 1;

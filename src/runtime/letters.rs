@@ -88,6 +88,31 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         entry.row.diverted_through = Some(offset);
     }
 
+    pub(super) fn release_fuse(&mut self, through_offset: u64) -> Progress {
+        self.fuse.release(i64::try_from(through_offset).unwrap_or(i64::MAX));
+        Progress::Applied
+    }
+
+    /// An operator's word about another key than the record's own. A key that waits for nothing is
+    /// left alone: nobody but its own records may name it, or a wrong name would make a row.
+    pub(super) fn end_diversion_of(
+        &mut self,
+        raw: &RawRecord,
+        key: &str,
+        through_offset: u64,
+    ) -> Progress {
+        let through = i64::try_from(through_offset).unwrap_or(i64::MAX);
+        let Some(entry) = self.heads.get(key) else { return Progress::Applied };
+        let is_ended = !heads::contains(&entry.row, raw.offset, None)
+            && entry.row.diverted_through.is_some_and(|at| at <= through);
+        if is_ended {
+            entry.row.diverted_through = None;
+            let nothing = Transition { change: None, effects: Vec::new() };
+            self.settle(&Arc::from(key), raw, None, nothing, (Some(key), 0));
+        }
+        Progress::Applied
+    }
+
     pub(super) fn end_diversion(&mut self, raw: &RawRecord, through_offset: u64) -> Progress {
         let (name, entry) = self.heads.entry(raw.key_text().unwrap_or_default());
         let source = own_source(raw);

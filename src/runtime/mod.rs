@@ -15,6 +15,7 @@ pub mod halt;
 pub mod heads;
 pub mod health;
 mod letters;
+pub mod money;
 mod outputs;
 pub mod partition;
 pub mod ports;

@@ -70,11 +70,13 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             entry.row.seq += sabotage::worker() % 2;
         }
         if let Some(change) = transition.change {
+            self.money.take::<S>(name, &entry.row.state);
             for (item, value) in S::apply(&mut entry.row.state, change) {
                 let mut bytes = Vec::new();
                 self.codec.encode_side(&value, &mut bytes);
                 self.sides.leave(name, item.as_ref(), offset, bytes);
             }
+            self.money.put::<S>(name, &entry.row.state);
         }
         let former = entry.deadline;
         entry.deadline = deadline_of::<S>(name, &entry.row, &self.rules);

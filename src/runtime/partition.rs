@@ -14,13 +14,14 @@ use super::{
     due::Deadlines,
     fuse::{Fuse, FuseSettings},
     heads::Heads,
+    money::Money,
     outputs::Outbox,
     ports::{Arrival, Ports},
     reads::Reads,
     seal::OpenSeal,
     sides::Sides,
 };
-use crate::codec::{DecodeError, StageCodec, headers::ce_time, raw::RawRecord};
+use crate::codec::{DecodeError, StageCodec, control, headers::ce_time, raw::RawRecord};
 use crate::domain::time::LogTime;
 use crate::stages::{Context, Scope, Stage};
 use std::{
@@ -77,7 +78,15 @@ pub(super) struct Queued<I> {
 impl<I> Queued<I> {
     fn new<S: Stage<Input = I>>(raw: RawRecord, input: Result<I, DecodeError>) -> Self {
         let scope = input.as_ref().map_or(Scope::Nothing, S::scope);
-        Self { raw, scope, input }
+        let word = match (&input, &scope) {
+            (Ok(_), Scope::Nothing) => control::scope(S::NAME, &raw),
+            // A tick of time 0 is stale for everybody: it says nothing itself.
+            (Ok(_), Scope::Tick(tick)) if tick.time == LogTime::ZERO => {
+                control::scope(S::NAME, &raw)
+            }
+            _ => None,
+        };
+        Self { raw, scope: word.unwrap_or(scope), input }
     }
 }
 
@@ -99,6 +108,8 @@ pub struct Partition<S: Stage, C: StageCodec<S>> {
     pub(super) limits: Limits,
     pub(super) codec: Arc<C>,
     pub(super) heads: Heads<S::Head>,
+    /// For metrics: nothing is decided by it.
+    pub(super) money: Money,
     pub(super) deadlines: Deadlines,
     pub(super) in_force: InForce,
     /// Of the version in force.
@@ -153,6 +164,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             limits,
             codec,
             heads,
+            money: Money::default(),
             deadlines: Deadlines::default(),
             in_force,
             rules: first_rules.clone(),
@@ -234,9 +246,14 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             match self.codec.decode_row(&bytes) {
                 Ok(row) => {
                     let deadline = deadline_of::<S>(&key, &row, &self.rules);
+                    let mut share = Money::default();
+                    let former = self.heads.row(&key);
+                    former.iter().for_each(|row| share.take::<S>(&key, &row.state));
+                    share.put::<S>(&key, &row.state);
                     let taken = self.heads.load(&key, row, bytes, deadline);
                     if let Some((name, former)) = taken {
                         self.deadlines.update(&name, former, deadline);
+                        self.money.add_all(&share);
                     }
                 }
                 Err(error) => {

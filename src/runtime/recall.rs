@@ -63,6 +63,14 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         }
     }
 
+    /// Makes the head with the items in it the key's.
+    pub(super) fn put_back(&mut self, name: &Arc<str>, head: S::Head) {
+        let (_, entry) = self.heads.entry(name);
+        self.money.take::<S>(name, &entry.row.state);
+        self.money.put::<S>(name, &head);
+        entry.row.state = head;
+    }
+
     /// The newest versions of the named items that exist; `None`: an answer is still awaited.
     fn find<P: Ports<S::Rules>>(
         &mut self,

@@ -8,7 +8,7 @@
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_gauge};
+use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge};
 use metrics::{describe_histogram, gauge, histogram};
 
 pub const RECORDS_TOTAL: &str = "tapline_records_total";
@@ -188,16 +188,14 @@ impl StageMeters {
         self.dead_letter.increment(1);
         counter!(DEAD_LETTERS_TOTAL, STAGE => self.stage, CODE => code).increment(1);
     }
+}
 
-    /// A running sum of the checkpointed state, in minor units: exact up to 2^53.
-    pub fn money(&self, flow: &'static str, currency: &str, partition: u32, sum_minor: i64) {
-        gauge!(
-            MONEY_CUMULATIVE_MINOR,
-            STAGE => self.stage, FLOW => flow, CURRENCY => currency.to_owned(),
-            PARTITION => partition.to_string()
-        )
-        .set(sum_minor as f64);
-    }
+/// A running sum of the checkpointed state, in minor units: exact up to 2^53.
+pub fn money(stage: &'static str, flow: &'static str, currency: String, partition: u32) -> Gauge {
+    gauge!(
+        MONEY_CUMULATIVE_MINOR,
+        STAGE => stage, FLOW => flow, CURRENCY => currency, PARTITION => partition.to_string()
+    )
 }
 
 /// `from`: command. `to`: event, posting, feed or push. A clock that runs behind counts as 0.

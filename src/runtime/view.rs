@@ -7,6 +7,7 @@ use super::{
     context::InForce,
     halt::Halt,
     heads::Heads,
+    money::Money,
     partition::{Binding, Counts, Partition},
 };
 use crate::codec::StageCodec;
@@ -72,6 +73,11 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
 
     pub fn heads(&self) -> &Heads<S::Head> {
         &self.heads
+    }
+
+    /// What the heads stand for, in money.
+    pub fn money(&self) -> &Money {
+        &self.money
     }
 
     pub fn records_in_flight(&self) -> usize {

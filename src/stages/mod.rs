@@ -19,7 +19,7 @@
 pub mod authorisation;
 pub mod settlement;
 
-use crate::domain::{command::Tick, time::LogTime};
+use crate::domain::{command::Tick, money::Currency, time::LogTime};
 
 /// A topic's name without the prefix of the installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +63,9 @@ pub enum Scope {
     FuseRelease { through_offset: u64 },
     /// The record's own key: what was parked up to and with this offset is dealt with.
     EndDiversion { through_offset: u64 },
+    /// The same for a key that is not the record's own: an operator's word on a record of the
+    /// partition, in a topic whose records are all of another stage.
+    EndDiversionOf { key: Box<str>, through_offset: u64 },
 }
 
 /// Why a key is stepped.
@@ -87,6 +90,48 @@ pub struct Outgoing<O> {
 pub struct Transition<C, O> {
     pub change: Option<C>,
     pub effects: Vec<Outgoing<O>>,
+}
+
+/// What kind of money a head adds to the sums of its partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flow {
+    /// Booked on accounts: by authorisation, and by posting. Their difference is not posted yet.
+    Booked,
+    /// Net that events have moved towards networks.
+    Cleared,
+    /// Net of sealed parts that is no longer owed: paid, or moved to suspense.
+    Settled,
+    /// The open exceptions, with their sign.
+    Suspense,
+    /// The same without sign by age: less than a day, less than three, older.
+    SuspenseFresh,
+    SuspenseDay,
+    SuspenseLate,
+    /// Windows that closed and are not settled, without sign, by the age of their cut-off.
+    OwedFresh,
+    OwedDay,
+    OwedLate,
+    /// Of these, windows that are broken.
+    OwedBroken,
+}
+
+impl Flow {
+    /// The label's value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flow::Booked => "booked",
+            Flow::Cleared => "cleared",
+            Flow::Settled => "settled",
+            Flow::Suspense => "suspense",
+            Flow::SuspenseFresh => "suspense_fresh",
+            Flow::SuspenseDay => "suspense_day",
+            Flow::SuspenseLate => "suspense_late",
+            Flow::OwedFresh => "owed_fresh",
+            Flow::OwedDay => "owed_day",
+            Flow::OwedLate => "owed_late",
+            Flow::OwedBroken => "owed_broken",
+        }
+    }
 }
 
 /// A row of a read model that an output also is: the newest version of it, under a key of its own
@@ -196,6 +241,10 @@ pub trait Stage: Send + Sync + 'static {
     fn read_row(_output: &Self::Output) -> Option<ReadRow> {
         None
     }
+
+    /// What the head adds to the running sums of its partition: minor units, by flow and currency.
+    /// A function of key and head alone, so the sums are those of the log, whoever counts them.
+    fn money(_key: &str, _head: &Self::Head, _add: &mut impl FnMut(Flow, Currency, i64)) {}
 
     /// The tick as it is passed on to readers that keep the same clock; `None`: this stage's
     /// readers have no ticks.

@@ -178,6 +178,7 @@ impl<S: Stage, C: StageCodec<S>> Owned<S, C> {
             report.records_waiting = records;
             report.bytes_waiting = bytes;
             report.heads_loaded = partition.heads().len() as u64;
+            report.money.clone_from(partition.money());
             report.dirty_buckets = partition.heads().dirty_len() as u64;
             report.applied_broker_ms = partition.applied_broker_ms();
             report.durable_broker_ms = partition.durable_broker_ms();

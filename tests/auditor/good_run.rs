@@ -228,12 +228,13 @@ impl World {
                 self.publish(raw, Some(""), 0, passed_on, None);
                 self.due(raw);
             }
-            Scope::Tick(_) | Scope::FuseRelease { .. } | Scope::Nothing => {}
             Scope::EndDiversion { .. } => {
                 self.row(&key).diverted_through = None;
                 self.keep(&key, raw, Vec::new());
             }
             Scope::Key | Scope::KeyAnd(_) => self.step(&key, raw, &input),
+            // An older tick, or an operator's word that no account hears.
+            _ => {}
         }
     }
 

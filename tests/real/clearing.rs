@@ -23,12 +23,14 @@ use tapline::clearing::{
     writing::Writer,
 };
 use tapline::codec::topics::POSTINGS;
+use tapline::console::{common::Common, print::Output};
 use tapline::domain::{
     cycle::{Cycle, Day},
     money::Currency,
     settlement::{CycleTotals, Direction},
     window::{Source, WindowBody, WindowEvent, WindowInstructed},
 };
+use tapline::load::closing;
 use tapline::producer::amount;
 use tapline::worker::{EXIT_DONE, EXIT_REFUSED};
 
@@ -323,6 +325,22 @@ fn each_line(files: &[PathBuf], mut take: impl FnMut(Line)) {
             });
         }
     }
+}
+
+/// Goal: a window of 20,000 items closes while presentments go on, and nothing of either is lost.
+/// Method: the benchmark itself, small; it counts what it sent and refuses to tell figures else.
+/// How fast it is here is printed and judged by nobody.
+pub fn closing_beside_presentments(ground: &Ground) {
+    let site = ground.site("closing");
+    let settings =
+        closing::Settings { lines: LINES, accounts: 1_000, rate: 200, around_seconds: 3 };
+    let common =
+        Common { config: None, settings: Vec::new(), output: Output::Text, no_progress: true };
+    let start = site.start(1, &SETTINGS);
+    let report = closing::run(&common, &site.config, &settings, start, &site.folder)
+        .unwrap_or_else(|reason| panic!("{reason}"));
+    assert!(report.window_items > LINES as i64, "the lines and what went on beside: {report:?}");
+    println!("  {}", report.shown().replace('\n', "\n  "));
 }
 
 /// The network's report of the noon cycle, line by line.

@@ -179,6 +179,26 @@ impl<S: Simulated> World<S> {
         }
     }
 
+    /// The sums of money are those of the heads, whatever was loaded, put back or taken over.
+    fn check_money(&mut self) {
+        for place in 0..self.owners.len() {
+            let partition = &self.owners[place].partition;
+            let mut counted = Vec::new();
+            for key in partition.heads().keys() {
+                let Some(row) = partition.heads().row(key) else { continue };
+                S::money(key, &row.state, &mut |flow, currency, minor| {
+                    counted.push((flow, currency, i128::from(minor)));
+                });
+            }
+            let wrong = partition.money().sums().iter().find(|sum| {
+                let of_sum = |it: &&(_, _, i128)| (it.0, it.1) == (sum.flow, sum.currency);
+                counted.iter().filter(of_sum).map(|it| it.2).sum::<i128>() != sum.minor
+            });
+            let wrong = wrong.copied();
+            self.check(wrong.is_none(), "sums of money are the heads'", || format!("{wrong:?}"));
+        }
+    }
+
     fn row_is_durable(&self, number: i32, key: &str, pos: i64) -> bool {
         let place = (INCARNATION, number, bucket_of(key.as_bytes(), BUCKETS));
         let holds = |bytes: &[u8]| {
@@ -256,5 +276,6 @@ impl<S: Simulated> World<S> {
             }
             Err((name, found)) => self.check(false, name, || found),
         }
+        self.check_money();
     }
 }

@@ -118,7 +118,7 @@ impl<S: Simulated> Judge<S> {
                     self.beside(&other, raw, &command);
                 }
                 Scope::EndDiversion { through_offset } => self.end_diversion(raw, through_offset),
-                Scope::FuseRelease { .. } | Scope::Nothing => {}
+                Scope::FuseRelease { .. } | Scope::EndDiversionOf { .. } | Scope::Nothing => {}
             },
             Err(DecodeError::Poison(poison)) => match self.codec.divertible_key(raw) {
                 Some(key) if self.own_is_seen(key, raw) => {}

@@ -19,10 +19,14 @@ use crate::codec::{
 use crate::domain::account::{Account, Item};
 use crate::domain::command::{AccountCommand, Advise, Command, Tick};
 use crate::domain::event::{AccountEvent, AuthorisationKind, Event};
-use crate::domain::{ids::MessageId, payment::ItemId, rules::Rules, time::LogTime};
+use crate::domain::{
+    ids::MessageId, money::Currency, payment::ItemId, rules::Rules, time::LogTime,
+};
 use crate::runtime::sabotage::{self, Bug};
 use crate::stages::authorisation::{Authorisation, COMMANDS, Change, EVENTS, Output};
-use crate::stages::{Cause, Context, Outgoing, ReadRow, Refused, Scope, Stage, Topic, Transition};
+use crate::stages::{
+    Cause, Context, Flow, Outgoing, ReadRow, Refused, Scope, Stage, Topic, Transition,
+};
 use std::collections::BTreeSet;
 
 pub struct SimStage;
@@ -116,6 +120,10 @@ impl Stage for SimStage {
                 Vec::new()
             }
         }
+    }
+
+    fn money(key: &str, head: &SimHead, add: &mut impl FnMut(Flow, Currency, i64)) {
+        Authorisation::money(key, &head.account, add);
     }
 
     fn pass_on(tick: Tick) -> Option<Outgoing<SimOutput>> {

@@ -39,6 +39,8 @@ pub struct Driver {
     reloads: bool,
     sides: BTreeMap<String, Item>,
     ledger: BTreeMap<Address, i64>,
+    /// Net of all parts so far.
+    sealed_minor: i64,
     open: BTreeMap<Box<str>, Exception>,
     settled: BTreeMap<LogTime, Window>,
 }
@@ -57,6 +59,7 @@ impl Driver {
             reloads,
             sides: BTreeMap::new(),
             ledger: BTreeMap::new(),
+            sealed_minor: 0,
             open: BTreeMap::new(),
             settled: BTreeMap::new(),
         }
@@ -177,6 +180,7 @@ impl Driver {
         {
             // What its postings did to these two.
             *self.ledger.entry(Address::Net).or_default() += part.totals.net_minor();
+            self.sealed_minor += part.totals.net_minor();
             *self.ledger.entry(Address::Suspense).or_default() -= part.totals.suspense_minor;
         }
         for event in events {
@@ -192,6 +196,8 @@ impl Driver {
         let windows = self.windows();
         let owed_minor: i64 = windows.iter().map(|window| window.outstanding_minor()).sum();
         assert_eq!(balance(Address::Net), owed_minor + self.head.carry_minor, "net in the ledger");
+        let unsettled_minor = self.sealed_minor - self.head.settled_minor;
+        assert_eq!(balance(Address::Net), unsettled_minor, "what metrics call settled");
         for window in windows.iter().filter(|window| window.status == Status::Settled) {
             assert_eq!(window.outstanding_minor(), 0, "settled and not 0");
             let known = self.settled.get(&window.cycle.cutoff);

@@ -98,7 +98,7 @@ fn metrics_show_buckets_and_gauges() {
         meters.dead_lettered("too_large");
         meters.rebalanced("assign");
         meters.retried("store_timeout");
-        meters.money("posted", "GBP", 0, 1_234);
+        telemetry::money("authorisation", "posted", "GBP".to_owned(), 0).set(1_234.0);
         telemetry::end_to_end("command", "feed", 1_000, 1_200);
         telemetry::push_outcome("accepted");
         telemetry::replay_progress("r1", 0.5);

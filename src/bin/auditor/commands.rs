@@ -98,6 +98,19 @@ pub fn account_key(record: &Rec, partition: i32, partitions: i32) -> Result<&str
     Ok(name)
 }
 
+/// The ledger's own names: no account is behind them, so nothing waits behind their dead letters.
+pub fn is_reserved(account: &str) -> bool {
+    account.starts_with("part:") || account.starts_with("suspense:")
+}
+
+/// Lines that belong to nobody stand on `suspense:`, as long as nobody opens or pays it.
+fn names_reserved(doc: &Doc, body: &Fields) -> bool {
+    let account = text(&doc.fields, "account_id").unwrap_or("");
+    account.starts_with("part:")
+        || (doc.kind == "OpenAccount" && is_reserved(account))
+        || (doc.kind == "Debit" && text(body, "transfer_to").is_some_and(is_reserved))
+}
+
 /// The record, and its value where it could be read.
 pub fn read(record: &Rec, partition: i32, partitions: i32) -> (Asked, Option<Doc>) {
     let value = record.value.as_deref().unwrap_or_default();
@@ -161,6 +174,9 @@ fn fault(record: &Rec, partition: i32, partitions: i32, doc: &Doc) -> Option<&'s
     let named = text(&doc.fields, "account_id");
     if named != record.key_text() || (of_partition && named != Some(PARTITION_KEY)) {
         return Some("wrong_key");
+    }
+    if names_reserved(doc, body) {
+        return Some("key_reserved");
     }
     if of_partition || doc.kind == "EndDiversion" {
         return None;

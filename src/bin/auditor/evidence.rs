@@ -29,6 +29,16 @@ impl Rec {
     pub fn key_text(&self) -> Option<&str> {
         std::str::from_utf8(self.key.as_deref()?).ok()
     }
+
+    /// Written by no stage and by no sender: a birth, or an operator's word to one stage. It is the
+    /// partition's own and concerns no account.
+    pub fn is_silent(&self) -> bool {
+        let is_word = ["tapline-release-fuse", "tapline-end-diversion"]
+            .into_iter()
+            .any(|name| self.headers.contains(name));
+        self.offset == 0 && self.headers.contains("tapline-birth")
+            || is_word && self.key_text() == Some("tapline.partition")
+    }
 }
 
 /// Headers in order, packed into one buffer: length and name, length and value, and so on.

@@ -172,7 +172,7 @@ impl<'a> Fold<'a> {
         shared: &mut Shared<'a>,
     ) -> Touched<'a> {
         let (place, verdict) = (self.place(record.offset), &mut shared.verdict);
-        let key = self.own_key(record);
+        let key = self.own_key(record).filter(|key| !commands::is_reserved(key));
         if key.is_some_and(|key| self.is_taken(key, record)) {
             self.no_outputs(outputs, "a copy", verdict);
             return Touched::Nobody;

@@ -40,7 +40,7 @@ impl<'a> Outputs<'a> {
         let mut known: HashMap<&str, usize> = HashMap::with_capacity(records.len());
         let mut newest = 0;
         for record in records {
-            if record.offset == 0 && record.headers.text("tapline-birth").is_some() {
+            if record.is_silent() {
                 continue;
             }
             let text = record.headers.text("tapline-src").unwrap_or("");

@@ -53,7 +53,7 @@ pub fn judge(evidence: &Evidence, sets: &[Taken], verdict: &mut Verdict) -> Vec<
     for (partition, records) in &evidence.events {
         let mut known = HashSet::new();
         for record in records {
-            if record.offset == 0 && record.headers.contains("tapline-birth") {
+            if record.is_silent() {
                 continue;
             }
             if !known.insert(record.headers.text("tapline-src").unwrap_or("")) {

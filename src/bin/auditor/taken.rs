@@ -44,7 +44,7 @@ pub fn first_of<'a>(
     for (partition, record) in
         topic.iter().flat_map(|(at, all)| all.iter().map(move |it| (*at, it)))
     {
-        if record.offset == 0 && record.headers.contains("tapline-birth") {
+        if record.is_silent() {
             continue;
         }
         let text = record.headers.text("tapline-src");

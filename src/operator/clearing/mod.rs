@@ -148,6 +148,9 @@ pub struct MakeArgs {
     date: String,
 }
 
+/// `tapline clearing import` for whoever has a configuration already.
+pub use import::run as import_file;
+
 pub fn run(common: &Common, command: ClearingCommand) -> i32 {
     let done = match command {
         ClearingCommand::Check(args) => plan::check(common, &args),

@@ -4,6 +4,7 @@
 //! when it could act. Never judges: the rules are next door. Invariant: a `_since_ms` is `None` or
 //! the beginning of an unbroken stretch.
 
+use crate::runtime::money::Money;
 use serde::Serialize;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -99,6 +100,8 @@ pub struct PartitionReport {
     pub bytes_waiting: u64,
     pub dirty_buckets: u64,
     pub heads_loaded: u64,
+    /// What the heads stand for.
+    pub money: Money,
     pub step_running_since_ms: Option<u64>,
     pub last_step_ms: u64,
     pub last_fetch_ms: u64,
@@ -135,6 +138,7 @@ impl PartitionReport {
             bytes_waiting: 0,
             dirty_buckets: 0,
             heads_loaded: 0,
+            money: Money::default(),
             step_running_since_ms: None,
             last_step_ms: now_ms,
             last_fetch_ms: now_ms,

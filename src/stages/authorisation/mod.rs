@@ -28,12 +28,13 @@ mod suspense;
 
 pub use change::Change;
 
-use super::{Cause, Context, Outgoing, Poison, Refused, Scope, Stage, Topic, Transition};
+use super::{Cause, Context, Flow, Outgoing, Poison, Refused, Scope, Stage, Topic, Transition};
 use crate::domain::{
     account::{Account, Item},
     command::{AccountCommand, Command, PARTITION_KEY, Tick},
     event::{AccountEvent, Event},
     ids::AccountId,
+    money::Currency,
     payment::ItemId,
     reason::Reason,
     rules::Rules,
@@ -133,6 +134,12 @@ impl Stage for Authorisation {
 
     fn apply(head: &mut Account, change: Change) -> Vec<(ItemId, Item)> {
         change.apply(head)
+    }
+
+    fn money(_: &str, head: &Account, add: &mut impl FnMut(Flow, Currency, i64)) {
+        if let Some(balances) = head.standing.balances() {
+            add(Flow::Booked, balances.currency, balances.booked_minor);
+        }
     }
 
     fn pass_on(tick: Tick) -> Option<Outgoing<Output>> {

@@ -15,13 +15,15 @@ mod table;
 use crate::domain::{
     command::Tick,
     event::{AccountEvent, Event},
-    ledger::{BalanceAfter, LedgerAccount, PostingSet},
+    ledger::{Address, BalanceAfter, LedgerAccount, PostingSet},
     money::Currency,
     rules::Rules,
     settlement::SettlementRecord,
     time::LogTime,
 };
-use crate::stages::{Cause, Context, Outgoing, Poison, Refused, Scope, Stage, Topic, Transition};
+use crate::stages::{
+    Cause, Context, Flow, Outgoing, Poison, Refused, Scope, Stage, Topic, Transition,
+};
 use part::{Counted, Part};
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +165,23 @@ impl Stage for Posting {
             Change::Counted(counted) => part::take(&mut head.part, *counted),
         }
         Vec::new()
+    }
+
+    fn money(_: &str, head: &Head, add: &mut impl FnMut(Flow, Currency, i64)) {
+        for balance in head.account.iter().flat_map(|account| &account.balances) {
+            match balance.address {
+                Address::Cust | Address::Held => add(Flow::Booked, balance.currency, balance.minor),
+                Address::Net => add(Flow::Cleared, balance.currency, balance.minor),
+                Address::Unknown
+                | Address::Interchange
+                | Address::SchemeFees
+                | Address::Nostro
+                | Address::InterestExpense
+                | Address::FeeIncome
+                | Address::Suspense
+                | Address::FxPosition => {}
+            }
+        }
     }
 
     /// Who reads postings or parts keeps no clock.

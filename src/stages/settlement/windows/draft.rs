@@ -27,6 +27,8 @@ pub(super) struct Draft {
     pub currency: Currency,
     /// The time that the record names.
     pub at: LogTime,
+    /// Net of the part that the record is, once it has joined its window.
+    pub joined_minor: i64,
     effects: Vec<Outgoing<WindowEvent>>,
 }
 
@@ -45,6 +47,7 @@ impl Draft {
             network: record.network.clone(),
             currency: record.currency,
             at,
+            joined_minor: 0,
             effects: Vec::new(),
         }
     }
@@ -88,6 +91,9 @@ impl Draft {
 
     pub fn finish(mut self, before: &Windows) -> Transition<Change, WindowEvent> {
         self.head.now = self.head.now.max(self.at);
+        let less_owed_minor = before.owed_minor().saturating_sub(self.head.owed_minor());
+        let settled_minor = self.joined_minor.saturating_add(less_owed_minor);
+        self.head.settled_minor = self.head.settled_minor.saturating_add(settled_minor);
         // A repeat changes nothing, but may have called back what must leave again.
         let is_changed = self.head != *before || !self.head.clone().evict().is_empty();
         let change = is_changed.then(|| Box::new(self.head));

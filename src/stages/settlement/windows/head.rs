@@ -40,6 +40,9 @@ pub struct Windows {
     pub windows: Vec<Window>,
     /// In the order of opening, then of coming back.
     pub exceptions: Vec<Exception>,
+    /// Net of all parts so far less what is still owed for them: for metrics, nothing is decided by
+    /// it. A head of a release that did not count begins at 0.
+    pub settled_minor: i64,
 }
 
 /// How far a partition has come.
@@ -94,6 +97,12 @@ pub fn exception_id(source: Source, id: &str) -> Box<str> {
 impl Windows {
     pub fn window(&self, cutoff: LogTime) -> Option<&Window> {
         self.place(cutoff).ok().and_then(|place| self.windows.get(place))
+    }
+
+    /// What is owed for the windows that are here, and what the next one takes over.
+    pub fn owed_minor(&self) -> i64 {
+        let owed = |window: &Window| window.outstanding_minor();
+        self.windows.iter().map(owed).fold(self.carry_minor, i64::saturating_add)
     }
 
     /// Where the window stands, or would stand.

@@ -9,6 +9,7 @@
 mod draft;
 mod exceptions;
 mod head;
+mod money;
 mod parts;
 mod reconcile;
 mod settle;
@@ -20,12 +21,13 @@ pub use window::{Status, Window};
 
 use crate::domain::{
     command::Tick,
+    money::Currency,
     rules::Rules,
     settlement::{SettlementInput, SettlementRecord},
     time::LogTime,
     window::WindowEvent,
 };
-use crate::stages::{Cause, Context, Outgoing, Refused, Scope, Stage, Topic, Transition};
+use crate::stages::{Cause, Context, Flow, Outgoing, Refused, Scope, Stage, Topic, Transition};
 use draft::Draft;
 
 pub const PARTS: Topic = Topic("settlement.parts.v1");
@@ -98,6 +100,10 @@ impl Stage for WindowsStage {
     fn apply(head: &mut Windows, change: Change) -> Vec<(ItemId, Item)> {
         *head = *change;
         head.evict()
+    }
+
+    fn money(key: &str, head: &Windows, add: &mut impl FnMut(Flow, Currency, i64)) {
+        money::sums(key, head, add);
     }
 
     fn pass_on(_: Tick) -> Option<Outgoing<WindowEvent>> {

@@ -88,6 +88,7 @@ fn join(draft: &mut Draft, part: &PartSealed) -> Result<(), Poison> {
     window.totals = totals;
     let at = window.parts.partition_point(|known| known.partition < partition);
     window.parts.insert(at, range(part));
+    draft.joined_minor = part.totals.net_minor();
     Ok(())
 }
 
