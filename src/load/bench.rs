@@ -20,6 +20,7 @@ use crate::producer::{
     crowd::{Choice, Crowd},
 };
 use crate::runtime::telemetry;
+use crate::stages::{Stage, authorisation::Authorisation};
 use serde::Serialize;
 use std::{path::Path, time::Duration};
 
@@ -236,10 +237,11 @@ fn wait_durable(config: &Config, worker: &mut Worker, no_bars: bool) -> Outcome<
             return Err(format!("the worker ended:\n{}", worker.last_lines(10)));
         }
         let durable = worker.durable();
-        let done: i64 = ends
-            .iter()
-            .map(|(partition, end)| durable.get(partition).copied().unwrap_or(0).min(*end))
-            .sum();
+        let reached = |partition: i32| {
+            let place = (Authorisation::NAME.to_owned(), partition);
+            durable.get(&place).copied().unwrap_or(0)
+        };
+        let done: i64 = ends.iter().map(|(partition, end)| reached(*partition).min(*end)).sum();
         progress.at(done as u64, "durable");
         if done >= total {
             progress.finish();

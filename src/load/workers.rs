@@ -152,14 +152,14 @@ impl Worker {
         }
     }
 
-    /// Next durable offset of each partition it owns; empty while it cannot be asked.
-    pub fn durable(&mut self) -> BTreeMap<i32, i64> {
-        let partitions = self.partitions();
-        let number = |line: &Value, field: &str| line.get(field).and_then(Value::as_i64);
-        partitions
-            .iter()
-            .filter_map(|line| Some((number(line, "partition")? as i32, number(line, "durable")?)))
-            .collect()
+    /// Next durable offset of each stage's partitions that it owns; empty while it cannot be asked.
+    pub fn durable(&mut self) -> BTreeMap<(String, i32), i64> {
+        let durable = |line: &Value| {
+            let stage = line.get("stage")?.as_str()?.to_owned();
+            let partition = i32::try_from(line.get("partition")?.as_i64()?).ok()?;
+            Some(((stage, partition), line.get("durable")?.as_i64()?))
+        };
+        self.partitions().iter().filter_map(durable).collect()
     }
 
     /// Partitions that it owns, of all its stages.

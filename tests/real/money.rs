@@ -8,7 +8,7 @@ use super::{
     watch,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     process::{Child, Command, Stdio},
 };
 use tapline::adapters::kafka::reader::Reader;
@@ -142,17 +142,6 @@ pub fn await_stages(site: &Site, worker: &mut Worker, within_s: u64) {
             false => Err(format!("{status}, {} of {wanted} run: {report}", running.len())),
         }
     });
-}
-
-/// Next durable offset of each stage's partitions; empty while the worker cannot be asked.
-pub fn durable(worker: &mut Worker) -> BTreeMap<(String, i64), i64> {
-    let lines = watch::readyz(worker)
-        .and_then(|(_, report)| report.get("partitions").and_then(|it| it.as_array()).cloned());
-    let durable = |line: &serde_json::Value| {
-        let stage = line.get("stage")?.as_str()?.to_owned();
-        Some(((stage, line.get("partition")?.as_i64()?), line.get("durable")?.as_i64()?))
-    };
-    lines.unwrap_or_default().iter().filter_map(durable).collect()
 }
 
 /// Records appended to a topic so far.

@@ -99,10 +99,10 @@ pub fn killed_at_seals_and_cutoffs(ground: &Ground) {
             let moment = [Moment::Part, Moment::Seal, Moment::Tick, Moment::Part][place];
             let is_killed = place < kills_of_a_day;
             if is_killed && matches!(moment, Moment::Seal) {
-                let before = money::durable(&mut world.worker);
+                let before = world.worker.durable();
                 hand.write(&batch);
                 hand.tick(cutoff - 1);
-                world.kill(moment, |world| match money::durable(&mut world.worker) {
+                world.kill(moment, |world| match world.worker.durable() {
                     now if !now.is_empty() && now != before => Ok("a bucket is durable".to_owned()),
                     _ => Err("nothing became durable".to_owned()),
                 });

@@ -68,7 +68,10 @@ pub fn await_durable(site: &Site, workers: &mut [Worker], within_s: u64) {
     until("everything becomes durable", within_s, || {
         let mut durable = BTreeMap::new();
         workers.iter_mut().for_each(|worker| durable.extend(worker.durable()));
-        let reached = |number: &i32| durable.get(number).copied().unwrap_or(0);
+        let reached = |number: &i32| {
+            let place = ("authorisation".to_owned(), *number);
+            durable.get(&place).copied().unwrap_or(0)
+        };
         let behind: Vec<String> = ends
             .iter()
             .filter(|span| reached(&span.partition) < span.end)
