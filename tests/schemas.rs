@@ -32,7 +32,10 @@ use tapline::{
         settlement::SettlementRecord,
         window::WindowEvent,
     },
-    stages::settlement::{posting, windows},
+    stages::{
+        feed,
+        settlement::{posting, windows},
+    },
 };
 
 /// Runs `$check::<T>(subject, ...)` with the type of each subject.
@@ -49,6 +52,8 @@ macro_rules! for_each_subject {
         $check::<Row<windows::Windows>>(Subject::WindowsHead $(, $argument)*);
         $check::<SideRow<windows::Item>>(Subject::WindowsSide $(, $argument)*);
         $check::<FeedRecord>(Subject::FeedItems $(, $argument)*);
+        $check::<Row<feed::Head>>(Subject::FeedHead $(, $argument)*);
+        $check::<SideRow<feed::life::Life>>(Subject::FeedSide $(, $argument)*);
         $check::<PushOutcome>(Subject::PushOutcomes $(, $argument)*);
     };
 }
@@ -82,7 +87,7 @@ fn generic_value(version: &Version, bytes: &[u8]) -> Value {
 /// The sensitivity that a field of that name has to have. Where a customer stands beside it, what
 /// was bought and what was told are personal too.
 fn must_be_masked(subject: Subject, field: &str) -> Option<&'static str> {
-    let is_feed = subject == Subject::FeedItems;
+    let is_feed = [Subject::FeedItems, Subject::FeedHead, Subject::FeedSide].contains(&subject);
     match field {
         "card_token" | "scope" => Some("card-token"),
         "customer_id" | "last_four" | "card_last_four" | "text" => Some("personal"),
@@ -267,6 +272,8 @@ fn rewritten(subject: Subject, bytes: &[u8]) -> Vec<u8> {
         Subject::WindowsHead => of::<Row<windows::Windows>>(subject, bytes),
         Subject::WindowsSide => of::<SideRow<windows::Item>>(subject, bytes),
         Subject::FeedItems => of::<FeedRecord>(subject, bytes),
+        Subject::FeedHead => of::<Row<feed::Head>>(subject, bytes),
+        Subject::FeedSide => of::<SideRow<feed::life::Life>>(subject, bytes),
         Subject::PushOutcomes => of::<PushOutcome>(subject, bytes),
     }
 }

@@ -8,8 +8,8 @@
 //! of compiled-in schemas; `avro` encode and decode: `binary` the current version, `resolve` the
 //! others; `limits` what is refused, `codes` under which names; `dead_letter`; `partitioner`;
 //! `births` the first records of topics; `snapshot` checkpoint rows; `rules` files; `topics` their
-//! table; `json` records for people, masked; `authorisation`, `posting` and `windows` the codecs of
-//! those stages.
+//! table; `json` records for people, masked; `authorisation`, `posting`, `windows` and `feed` the
+//! codecs of those stages.
 
 pub mod authorisation;
 pub mod avro;
@@ -17,6 +17,7 @@ pub mod binary;
 pub mod births;
 pub mod codes;
 pub mod dead_letter;
+pub mod feed;
 pub mod frame;
 pub mod headers;
 pub mod json;

@@ -21,6 +21,8 @@ pub enum Subject {
     WindowsHead,
     WindowsSide,
     FeedItems,
+    FeedHead,
+    FeedSide,
     PushOutcomes,
 }
 
@@ -37,6 +39,8 @@ impl Subject {
         Subject::WindowsHead,
         Subject::WindowsSide,
         Subject::FeedItems,
+        Subject::FeedHead,
+        Subject::FeedSide,
         Subject::PushOutcomes,
     ];
 
@@ -54,6 +58,8 @@ impl Subject {
             Subject::WindowsHead => "windows.head",
             Subject::WindowsSide => "windows.side",
             Subject::FeedItems => "feed.items.v1",
+            Subject::FeedHead => "feed.head",
+            Subject::FeedSide => "feed.side",
             Subject::PushOutcomes => "push.outcomes.v1",
         }
     }
@@ -88,6 +94,8 @@ const TEXTS: &[(Subject, u32, &str)] = texts! {
     WindowsHead 1 "windows.head/1.avsc",
     WindowsSide 1 "windows.side/1.avsc",
     FeedItems 1 "feed.items.v1/1.avsc",
+    FeedHead 1 "feed.head/1.avsc",
+    FeedSide 1 "feed.side/1.avsc",
     PushOutcomes 1 "push.outcomes.v1/1.avsc",
 };
 
