@@ -7,7 +7,7 @@
 use super::{
     avro::Avro,
     schemas::Subject,
-    topics::{COMMANDS, EVENTS, PARTS},
+    topics::{COMMANDS, EVENTS, FEED_ITEMS, PARTS},
 };
 use crate::domain::{
     command::{AccountCommand, Command, PARTITION_KEY, Tick},
@@ -30,6 +30,7 @@ pub fn birth_value(topic: Topic) -> Option<Vec<u8>> {
         COMMANDS => Some(tick_command(TICK)),
         EVENTS => Some(tick_event(TICK)),
         PARTS => Some(framed(Subject::Parts, &super::windows::birth())),
+        FEED_ITEMS => Some(framed(Subject::FeedItems, &super::feed::birth())),
         _ => None,
     }
 }

@@ -9,8 +9,8 @@
 //! others; `limits` and `reserved` what is refused, `codes` under which names; `dead_letter`;
 //! `partitioner`; `births` the first records of topics; `control` an operator's word to one stage;
 //! `repeats` what was published again; `snapshot` checkpoint rows; `rules` files; `topics` their
-//! table; `json` records for people, masked; `authorisation`, `posting` and `windows` the codecs of
-//! those stages.
+//! table; `json` records for people, masked; `authorisation`, `posting`, `windows`, `feed` and
+//! `push` the codecs of those stages.
 
 pub mod authorisation;
 pub mod avro;
@@ -19,6 +19,7 @@ pub mod births;
 pub mod codes;
 pub mod control;
 pub mod dead_letter;
+pub mod feed;
 pub mod frame;
 pub mod headers;
 pub mod json;

@@ -20,6 +20,10 @@ pub enum Subject {
     Windows,
     WindowsHead,
     WindowsSide,
+    FeedItems,
+    FeedHead,
+    FeedSide,
+    PushOutcomes,
 }
 
 impl Subject {
@@ -34,6 +38,10 @@ impl Subject {
         Subject::Windows,
         Subject::WindowsHead,
         Subject::WindowsSide,
+        Subject::FeedItems,
+        Subject::FeedHead,
+        Subject::FeedSide,
+        Subject::PushOutcomes,
     ];
 
     /// The name of its folder under `schemas/`; for a topic, the topic's name.
@@ -49,6 +57,10 @@ impl Subject {
             Subject::Windows => "settlement.windows.v1",
             Subject::WindowsHead => "windows.head",
             Subject::WindowsSide => "windows.side",
+            Subject::FeedItems => "feed.items.v1",
+            Subject::FeedHead => "feed.head",
+            Subject::FeedSide => "feed.side",
+            Subject::PushOutcomes => "push.outcomes.v1",
         }
     }
 }
@@ -82,6 +94,10 @@ const TEXTS: &[(Subject, u32, &str)] = texts! {
     WindowsHead 1 "windows.head/1.avsc",
     WindowsHead 2 "windows.head/2.avsc",
     WindowsSide 1 "windows.side/1.avsc",
+    FeedItems 1 "feed.items.v1/1.avsc",
+    FeedHead 1 "feed.head/1.avsc",
+    FeedSide 1 "feed.side/1.avsc",
+    PushOutcomes 1 "push.outcomes.v1/1.avsc",
 };
 
 static VERSIONS: LazyLock<Vec<Version>> = LazyLock::new(|| {

@@ -17,6 +17,7 @@
 )]
 
 pub mod authorisation;
+pub mod feed;
 pub mod settlement;
 
 use crate::domain::{command::Tick, money::Currency, time::LogTime};

@@ -1,0 +1,160 @@
+//! The codec of the feed stage: events in, records of customers out; and their reading by others.
+//!
+//! Owns the order of checks of an event as this stage reads it, what a record of `feed.items.v1`
+//! must be for whoever reads it, and the CloudEvents type of both its bodies. Never decides who
+//! sees what. Invariant: the answer depends on the record and the partition count alone.
+
+use super::{
+    DecodeError, StageCodec,
+    avro::{Avro, RegistryIds},
+    dead_letter::{self, Letter, Origin},
+    limits::{self, Sizes},
+    raw::RawRecord,
+    schemas::Subject,
+    snapshot::{Row, SideRow},
+};
+use crate::domain::{
+    command::PARTITION_KEY,
+    event::{AccountEvent, Event},
+    feed::{FeedBody, FeedRecord},
+    settlement::Birth,
+    time::LogTime,
+};
+use crate::stages::feed::{Feed, Head, life::Life};
+
+pub struct FeedCodec {
+    partitions: i32,
+    sizes: Sizes,
+    ids: RegistryIds,
+    topic_prefix: String,
+    events: &'static Avro,
+    items: &'static Avro,
+    heads: &'static Avro,
+    sides: &'static Avro,
+}
+
+impl FeedCodec {
+    /// `partitions`: the partition count of the input topic, at least 1. `sizes`: those of commands;
+    /// an event repeats what a command said and says little more.
+    pub fn new(partitions: i32, sizes: Sizes, ids: RegistryIds, topic_prefix: &str) -> Self {
+        assert!(partitions > 0, "a topic has at least one partition");
+        let value_bytes_max = sizes.value_bytes_max.saturating_mul(2);
+        Self {
+            partitions,
+            sizes: Sizes { value_bytes_max, ..sizes },
+            ids,
+            topic_prefix: topic_prefix.to_owned(),
+            events: Avro::of(Subject::Events),
+            items: Avro::of(Subject::FeedItems),
+            heads: Avro::of(Subject::FeedHead),
+            sides: Avro::of(Subject::FeedSide),
+        }
+    }
+}
+
+impl StageCodec<Feed> for FeedCodec {
+    /// An unknown schema stops the partition before anything else is said about the record.
+    fn decode(&self, record: &RawRecord) -> Result<AccountEvent, DecodeError> {
+        let value = limits::value(record, &self.sizes)?;
+        let event = self.events.decode::<AccountEvent>(value, &self.ids);
+        if let Err(DecodeError::UnknownSchema(_)) = event {
+            return event;
+        }
+        let key = limits::key(record, &self.sizes, self.partitions)?;
+        limits::headers(record, &self.sizes)?;
+        let event = event?;
+        let whole_partition = matches!(event.body, Event::Tick(_));
+        if event.account_id.as_str() != key || whole_partition != (key == PARTITION_KEY) {
+            return Err(DecodeError::poison("wrong_key"));
+        }
+        Ok(event)
+    }
+
+    fn divertible_key<'r>(&self, record: &'r RawRecord) -> Option<&'r str> {
+        limits::key(record, &self.sizes, self.partitions).ok().filter(|key| *key != PARTITION_KEY)
+    }
+
+    fn dead_letter(&self, origin: &Origin<'_>) -> Letter {
+        dead_letter::letter(origin, &self.topic_prefix)
+    }
+
+    fn encode_output(&self, output: &FeedRecord, value: &mut Vec<u8>) {
+        self.items.encode(output, value);
+    }
+
+    fn ce_type(&self, output: &FeedRecord) -> &'static str {
+        feed_type(&output.body)
+    }
+
+    fn encode_row(&self, row: &Row<Head>, row_bytes: &mut Vec<u8>) {
+        self.heads.encode(row, row_bytes);
+    }
+
+    fn decode_row(&self, row_bytes: &[u8]) -> Result<Row<Head>, DecodeError> {
+        self.heads.decode(row_bytes, &self.ids)
+    }
+
+    fn encode_side(&self, item: &Life, row_bytes: &mut Vec<u8>) {
+        self.sides.encode(&SideRow { item }, row_bytes);
+    }
+
+    fn decode_side(&self, row_bytes: &[u8]) -> Result<Life, DecodeError> {
+        self.sides.decode::<SideRow<Life>>(row_bytes, &self.ids).map(|row| row.item)
+    }
+}
+
+/// `tapline.feed.<what happened>.v1` of a record of `feed.items.v1`.
+pub fn feed_type(body: &FeedBody) -> &'static str {
+    match body {
+        FeedBody::Item(_) => "tapline.feed.item_changed.v1",
+        FeedBody::Holding(_) => "tapline.feed.holding_changed.v1",
+        FeedBody::Birth(_) => "tapline.feed.birth.v1",
+    }
+}
+
+/// The key of a record of `feed.items.v1`: a customer, whose name may be as long as any text, or
+/// the partition's own.
+pub fn key<'r>(
+    record: &'r RawRecord,
+    sizes: &Sizes,
+    partitions: i32,
+) -> Result<&'r str, DecodeError> {
+    let key_bytes_max = sizes.key_bytes_max.max(sizes.string_bytes_max);
+    Ok(limits::key(record, &Sizes { key_bytes_max, ..*sizes }, partitions)?)
+}
+
+/// Reads a record of `feed.items.v1`, for the push stage and for everybody who shows it.
+///
+/// `partitions`: of that topic. Errors: an unknown schema before all else; what is too large, or
+/// stands under another key than its customer's or in another partition than its key's, is poison.
+pub fn decode_record(
+    record: &RawRecord,
+    partitions: i32,
+    sizes: &Sizes,
+    ids: &RegistryIds,
+) -> Result<FeedRecord, DecodeError> {
+    let value_bytes_max = sizes.value_bytes_max.saturating_mul(2);
+    let value = limits::value(record, &Sizes { value_bytes_max, ..*sizes })?;
+    let read = Avro::of(Subject::FeedItems).decode::<FeedRecord>(value, ids);
+    if let Err(DecodeError::UnknownSchema(_)) = read {
+        return read;
+    }
+    let key = key(record, sizes, partitions)?;
+    limits::headers(record, sizes)?;
+    let read = read?;
+    let is_birth = matches!(read.body, FeedBody::Birth(_));
+    let is_own = if is_birth { key == PARTITION_KEY } else { read.customer_id.as_str() == key };
+    if is_own { Ok(read) } else { Err(DecodeError::poison("wrong_key")) }
+}
+
+/// The first record of a partition, under `PARTITION_KEY`: of nobody, from nowhere.
+pub fn birth() -> FeedRecord {
+    FeedRecord {
+        customer_id: "".into(),
+        account_id: "".into(),
+        log_time: LogTime::ZERO,
+        partition: -1,
+        offset: -1,
+        body: FeedBody::Birth(Birth {}),
+    }
+}
