@@ -4,75 +4,18 @@
 //! trouble that becomes an answer, hostile receivers. The meaning of every status is in the tables
 //! beside each gateway. Nothing here leaves 127.0.0.1.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+#[path = "gateways/ground.rs"]
+mod ground;
+
+use ground::{Ground, ask, later, notification, receive, rejected, secret, webhook_device};
+use std::{net::SocketAddr, time::Duration};
 use tapline::{
-    adapters::gateways::{self, Gateway, settings::GatewaySettings},
+    adapters::gateways::{self, settings::GatewaySettings},
     domain::push::{Answer, Device, Notification, Platform},
-    fake_gateway::{Act, FakeGateway, Keys, Options, Rule, Target, WEBHOOK_SECRET},
+    fake_gateway::{FakeGateway, Keys, Options, Target},
     runtime::settings::Secret,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
-
-type Gateways = BTreeMap<Platform, Arc<dyn Gateway>>;
-
-/// A twin that verifies, and gateways that lead to it.
-struct Ground {
-    twin: FakeGateway,
-    gateways: Gateways,
-    keys: Keys,
-    _folder: tempfile::TempDir,
-}
-
-impl Ground {
-    async fn new() -> Self {
-        Self::with(Options::default()).await
-    }
-
-    async fn with(options: Options) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let keys = Keys::write(folder.path()).expect("keys");
-        let webhook_secrets = vec![WEBHOOK_SECRET.to_owned()];
-        let options = Options { keys: Some(keys.clone()), webhook_secrets, ..options };
-        let twin = FakeGateway::start(options).await.expect("a free port");
-        let gateways = gateways::open(&keys.settings(twin.address)).expect("good keys");
-        Ground { twin, gateways, keys, _folder: folder }
-    }
-
-    async fn send(&self, platform: Platform, name: &str, notification: &Notification) -> Answer {
-        let device = self.twin.device(platform, name);
-        self.gateways[&platform].send(&device, notification).await
-    }
-
-    fn behave(&self, target: Target, act: &str) {
-        self.twin.behave(target, Rule::from(act.parse::<Act>().expect(act)));
-    }
-}
-
-fn notification(key: &str) -> Notification {
-    Notification {
-        key: key.into(),
-        title: "Café Ŝajno".into(),
-        body: "12.50 CAD at Café Ŝajno".into(),
-        fields: vec![("line", "acc-1/pay-1".into()), ("origin_ms", "1700000000000".into())],
-        keep_seconds: 600,
-    }
-}
-
-fn later(code: &str) -> Answer {
-    Answer::Later { code: code.into(), retry_after_ms: None }
-}
-
-fn rejected(code: &str) -> Answer {
-    Answer::Rejected { code: code.into() }
-}
+use tokio::net::TcpListener;
 
 /// Goal: every gateway says the whole notification in a form that its receiver believes, repeats
 /// say the same, and connections are reused. Method: each sends ten keys, the first twice, to a twin
@@ -163,10 +106,9 @@ async fn trouble_passes() {
         let target = Target::Platform(platform);
         ground.behave(target, "hang");
         let sent = notification("hang");
-        let asked = Instant::now();
         let hanging = ground.send(platform, "phone", &sent);
         let answer = tokio::time::timeout(Duration::from_millis(300), hanging).await;
-        assert!(answer.is_err() && asked.elapsed() < Duration::from_secs(3), "{platform:?}");
+        assert!(answer.is_err(), "{platform:?}");
         ground.behave(target, "ok");
         assert_eq!(ground.send(platform, "phone", &sent).await, Answer::Accepted, "{platform:?}");
 
@@ -271,12 +213,6 @@ async fn foreign_keys_are_refused() {
     assert_eq!(ground.twin.counts().accepted, 0);
 }
 
-/// A webhook secret of 32 equal bytes: the letters of the base64 give it away, as they may here.
-fn secret(number: usize) -> String {
-    let letters = ["AAAA", "BBBB", "CCCC", "DDDD", "EEEE", "FFFF", "GGGG", "HHHH", "IIII", "JJJJ"];
-    format!("whsec_{}", letters[number].repeat(8))
-}
-
 /// Goal: while secrets change, a receiver with the old one and one with the new one both verify,
 /// others do not; an independent library agrees. Method: two configured secrets, three receivers, and
 /// one plain socket whose request the standard's own library judges.
@@ -312,37 +248,6 @@ async fn webhooks_verify_under_old_and_new_secret() {
     for (number, is_fine) in [(1, true), (2, true), (3, false)] {
         let judge = standardwebhooks::Webhook::new(&secret(number)).expect("a secret");
         assert_eq!(judge.verify(body.as_bytes(), &headers).is_ok(), is_fine, "{number}");
-    }
-}
-
-fn webhook_device(address: &str) -> Device {
-    Device {
-        device_id: "shop".into(),
-        platform: Platform::Webhook,
-        token: address.into(),
-        p256dh: "".into(),
-        auth: "".into(),
-    }
-}
-
-/// One request of HTTP/1.1, answered with 200. Shape: (head, body).
-async fn receive(listener: &TcpListener) -> (String, String) {
-    let (mut stream, _) = listener.accept().await.expect("a connection");
-    let mut bytes = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|it| it.strip_prefix("content-length: "));
-            if body.len() >= length.and_then(|it| it.parse().ok()).expect("a length") {
-                stream
-                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-                    .await
-                    .expect("sent");
-                return (head.to_owned(), body.to_owned());
-            }
-        }
-        let read = stream.read_buf(&mut bytes).await.expect("a request");
-        assert!(read > 0, "the request ended early");
     }
 }
 
@@ -416,20 +321,6 @@ async fn hostile_texts_arrive_as_they_are() {
     let page = ask(ground.twin.address, "GET / HTTP/1.1", "").await;
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "{page}");
     assert!(page.contains("content-security-policy: default-src 'none'"), "{page}");
-}
-
-/// One request of HTTP/1.1. Shape: the whole answer.
-async fn ask(address: SocketAddr, line: &str, body: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.expect("a listener");
-    let length = body.len();
-    let request = format!(
-        "{line}\r\nhost: twin\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         content-length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).await.expect("sent");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.expect("answered");
-    text
 }
 
 /// Goal: the twin can be led and read from outside, and its file has what it saw. Method: rules by

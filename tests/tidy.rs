@@ -101,6 +101,7 @@ const HOMES: &[(&str, &[&str])] = &[
 /// (file, crate, why).
 const HOMES_EXCEPTED: &[(&str, &str, &str)] = &[
     ("operator/apply.rs", "rdkafka", "names the client's error once, for want of one of ours"),
+    ("worker/mod.rs", "http", "means our own adapter of that name"),
     ("bin/auditor/live.rs", "scylla", "judges what is stored, so it asks without our store"),
 ];
 

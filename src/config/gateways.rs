@@ -13,7 +13,7 @@ use crate::runtime::settings::{Profile, Secret};
 
 pub fn check(read: &mut Reader, profile: Profile) -> GatewaySettings {
     for key in ["push.fcm_url", "push.apns_url", "push.fcm_token_url"] {
-        base(read, profile, key);
+        address_of(read, profile, key);
     }
     GatewaySettings {
         fcm: fcm(read),
@@ -24,7 +24,7 @@ pub fn check(read: &mut Reader, profile: Profile) -> GatewaySettings {
 }
 
 /// An address to send to; encrypted in production, unless it is this machine.
-fn base(read: &mut Reader, profile: Profile, key: &str) {
+fn address_of(read: &mut Reader, profile: Profile, key: &str) {
     let Some(text) = read.optional_text(key) else { return };
     if address::parse_base(&text).is_none() {
         let cure = "write a scheme and a host, such as https://gateway.example";

@@ -56,13 +56,10 @@ impl Tls {
                 .with_safe_default_protocol_versions()
                 .expect("ring has what TLS 1.2 and 1.3 need")
         };
-        let config = builder().with_native_roots().map_or_else(
-            |error| {
-                tracing::error!(%error, "no trusted certificates; install ca-certificates");
-                builder().with_root_certificates(rustls::RootCertStore::empty())
-            },
-            |config| config,
-        );
+        let config = builder().with_native_roots().unwrap_or_else(|error| {
+            tracing::error!(%error, "no trusted certificates; install ca-certificates");
+            builder().with_root_certificates(rustls::RootCertStore::empty())
+        });
         Tls(config.with_no_client_auth())
     }
 }
