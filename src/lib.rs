@@ -9,6 +9,7 @@ pub mod codec;
 pub mod config;
 pub mod console;
 pub mod domain;
+pub mod fake_gateway;
 pub mod load;
 pub mod logging;
 pub mod operator;

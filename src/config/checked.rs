@@ -7,10 +7,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::error::ConfigError;
+use super::gateways;
 use super::raw::RawConfig;
 use super::reader::Reader;
 use super::reference::{self, Effective};
 use crate::adapters::cassandra::settings::CassandraSettings;
+use crate::adapters::gateways::settings::GatewaySettings;
 use crate::adapters::kafka::settings::{KafkaSettings, OWNED_PROPERTIES, PROTECTED_PROPERTIES};
 use crate::codec::topics::FEED_ITEMS;
 use crate::logging::{self, LogConfig, LogFormat};
@@ -57,6 +59,8 @@ pub struct Config {
     pub replay_horizon: Duration,
     pub telemetry: TelemetryConfig,
     pub push: PushMode,
+    /// Whom pushes go through. May be empty in mode live too: then no device can be told.
+    pub gateways: GatewaySettings,
     pub(super) effective: Vec<Effective>,
 }
 
@@ -102,6 +106,7 @@ pub fn check(raw: &RawConfig, host: &str) -> Result<Config, ConfigError> {
             Some("live") => PushMode::Live,
             _ => PushMode::Mute,
         },
+        gateways: gateways::check(&mut read, profile),
         effective: reference::effective(raw),
     };
     encryption(&mut read, &checked);

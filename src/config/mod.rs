@@ -6,6 +6,7 @@
 
 mod checked;
 mod error;
+mod gateways;
 mod raw;
 mod reader;
 mod reference;

@@ -178,6 +178,21 @@ fn refusals_name_key_value_origin_and_cure() {
             "kafka.security_protocol = \"plaintext\" (from default)",
         ),
         (flag("worker.profile", "production"), "cassandra.tls = \"false\" (from default)"),
+        (flag("push.fcm_url", "fcm.googleapis.com"), "is not an address of the web"),
+        (flag("push.fcm_project", "shop"), "push.fcm_credentials_path (from not set): is missing"),
+        (flag("push.fcm_token_url", "https://x.example"), "would not be used without"),
+        (
+            flag("push.apns_topic", "com.example.shop"),
+            "push.apns_key_id (from not set): is missing",
+        ),
+        (flag("push.web_push_key_path", "/k"), "push.web_push_subject (from not set): is missing"),
+        (flag("push.web_push_hosts", "https://push.example"), "which is no host"),
+        (flag("push.web_push_hosts", "*.push.example"), "which is no host"),
+        (flag("push.webhook_hosts", "hooks.example"), "push.webhook_secrets (from not set)"),
+        (
+            variable("TAPLINE_PUSH__WEBHOOK_SECRETS", "whsec_hunter2"),
+            "push.webhook_hosts (from not set): is missing",
+        ),
     ];
     for (given, line) in cases {
         let error = Config::load(&given).expect_err(line).to_string();
@@ -283,6 +298,53 @@ fn secrets_are_redacted() {
     assert!(page.contains("cassandra.password = \"***\""), "{page}");
     assert!(page.contains("# environment TAPLINE_CASSANDRA__PASSWORD"), "{page}");
     assert!(page.contains("# kafka.instance_id"), "{page}");
+}
+
+/// Goal: a gateway is configured when it is whole, production sends nothing in clear, and a weak
+/// secret is refused unseen. Method: flags and variables, then what is configured or wrong.
+#[test]
+fn gateways_are_whole_or_absent() {
+    let none = Config::load(&Sources::default()).expect("defaults").gateways;
+    assert_eq!(none, crate::adapters::gateways::settings::GatewaySettings::default());
+    let secret = |bytes: &str| format!("whsec_{}", bytes.repeat(8));
+    let secrets = format!("{}, {}", secret("AAAA"), secret("BBBB"));
+    let variable = ("TAPLINE_PUSH__WEBHOOK_SECRETS", secrets.as_str());
+    let whole = [
+        ("push.fcm_project", "shop"),
+        ("push.fcm_credentials_path", "/k.json"),
+        ("push.apns_topic", "com.example.shop"),
+        ("push.apns_key_path", "/k.p8"),
+        ("push.apns_key_id", "K"),
+        ("push.apns_team_id", "T"),
+        ("push.web_push_key_path", "/v.pem"),
+        ("push.web_push_subject", "mailto:push@example.com"),
+        ("push.webhook_hosts", "hooks.example.com,127.0.0.1:9"),
+    ];
+    let config = Config::load(&sources("", &[variable], &whole)).expect("whole");
+    let gateways = &config.gateways;
+    assert_eq!(gateways.fcm.as_ref().map(|it| it.url.as_str()), Some("https://fcm.googleapis.com"));
+    assert!(gateways.apns.is_some() && gateways.web_push.is_some());
+    let webhook = gateways.webhook.as_ref().expect("whole");
+    assert_eq!((webhook.secrets.len(), webhook.hosts.len()), (2, 2));
+    assert!(!format!("{config:?}{}", config.print()).contains("AAAA"));
+
+    let production = [("worker.profile", "production"), ("security.allow_plaintext", "true")];
+    for (key, text, is_fine) in [
+        ("push.fcm_url", "http://gateway.example", false),
+        ("push.apns_url", "http://gateway.example", false),
+        ("push.fcm_url", "http://127.0.0.1:8099", true),
+        ("push.apns_url", "https://gateway.example", true),
+    ] {
+        let flags = [&production[..], &[(key, text)]].concat();
+        assert_eq!(Config::load(&sources("", &[], &flags)).is_ok(), is_fine, "{key} {text}");
+        let dev = Config::load(&sources("", &[], &[(key, text)]));
+        assert!(dev.is_ok(), "{key} {text} in dev");
+    }
+
+    let weak = [("TAPLINE_PUSH__WEBHOOK_SECRETS", "whsec_aHVudGVyMg==")];
+    let hosts = [("push.webhook_hosts", "hooks.example.com")];
+    let error = Config::load(&sources("", &weak, &hosts)).expect_err("weak").to_string();
+    assert!(error.contains("24") && !error.contains("aHVudGVyMg"), "{error}");
 }
 
 /// Goal: names of stages stand for what they say. Method: what is written, then what runs.

@@ -77,8 +77,8 @@ fn compact<T: Serialize>(document: &T) -> String {
     serde_json::to_string(document).unwrap_or_default()
 }
 
-/// A reader that closed the pipe early (`| head`) is no failure.
-fn line(text: &str) {
+/// A line of data. A reader that closed the pipe early (`| head`) is no failure.
+pub fn line(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
