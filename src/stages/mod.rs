@@ -17,6 +17,7 @@
 )]
 
 pub mod authorisation;
+pub mod push;
 pub mod settlement;
 
 use crate::domain::{command::Tick, time::LogTime};

@@ -1,0 +1,130 @@
+//! The codec of the push stage: feed records in, outcomes and dead letters out.
+//!
+//! Owns the order of checks of a feed record as a record, and the headers of an outcome: it goes out
+//! under the feed record's own id, which is the id of the obligation. A record that says something
+//! must have such an id; without one nobody could recognise a repeat of it.
+
+use super::{
+    DecodeError,
+    avro::{Avro, RegistryIds},
+    dead_letter::{self, Origin},
+    headers::{Provenance, ce_time, headers},
+    limits::{self, Sizes},
+    raw::RawRecord,
+    schemas::Subject,
+    topics::{FEED_ITEMS, PUSH_OUTCOMES},
+};
+use crate::domain::{
+    command::PARTITION_KEY,
+    feed::{FeedBody, FeedRecord},
+    push::{Outcome, PushOutcome},
+    time::LogTime,
+};
+use crate::stages::{Poison, Topic, push::NAME};
+
+/// A record to publish, before it is known how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Addressed {
+    /// Absent: the stage's dead letters.
+    pub topic: Option<Topic>,
+    /// Absent: wherever the key belongs.
+    pub partition: Option<i32>,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: super::headers::HeaderList,
+}
+
+#[derive(Clone)]
+pub struct PushCodec {
+    partitions: i32,
+    sizes: Sizes,
+    ids: RegistryIds,
+    topic_prefix: String,
+    items: &'static Avro,
+    outcomes: &'static Avro,
+}
+
+impl PushCodec {
+    /// `partitions`: the partition count of the input topic, at least 1. `sizes`: those of commands;
+    /// an item repeats what they said, with its history.
+    pub fn new(partitions: i32, sizes: Sizes, ids: RegistryIds, topic_prefix: &str) -> Self {
+        assert!(partitions > 0, "a topic has at least one partition");
+        let value_bytes_max = sizes.value_bytes_max.saturating_mul(2);
+        Self {
+            partitions,
+            sizes: Sizes { value_bytes_max, ..sizes },
+            ids,
+            topic_prefix: topic_prefix.to_owned(),
+            items: Avro::of(Subject::FeedItems),
+            outcomes: Avro::of(Subject::PushOutcomes),
+        }
+    }
+
+    /// An unknown schema stops the partition before anything else is said about the record.
+    /// Errors: those of `limits`, `wrong_key`, `id_missing` where a record has no id of ours.
+    pub fn decode(&self, record: &RawRecord) -> Result<FeedRecord, DecodeError> {
+        let value = limits::value(record, &self.sizes)?;
+        let decoded = self.items.decode::<FeedRecord>(value, &self.ids);
+        if let Err(DecodeError::UnknownSchema(_)) = decoded {
+            return decoded;
+        }
+        let key = limits::key(record, &self.sizes, self.partitions)?;
+        limits::headers(record, &self.sizes)?;
+        let decoded = decoded?;
+        let is_birth = matches!(decoded.body, FeedBody::Birth(_));
+        let own_key = if is_birth { PARTITION_KEY } else { decoded.customer_id.as_str() };
+        if key != own_key {
+            return Err(DecodeError::poison("wrong_key"));
+        }
+        if !is_birth && record.source().is_none() {
+            return Err(DecodeError::poison("id_missing"));
+        }
+        Ok(decoded)
+    }
+
+    pub fn dead_letter(&self, raw: &RawRecord, poison: Poison) -> Addressed {
+        let origin = Origin { raw, stage: NAME, input: FEED_ITEMS, poison };
+        let letter = dead_letter::letter(&origin, &self.topic_prefix);
+        Addressed {
+            topic: None,
+            partition: Some(raw.partition),
+            key: letter.key,
+            value: letter.value,
+            headers: letter.headers,
+        }
+    }
+
+    /// `cause`: the feed record; its value is not needed. `log_time`: the record's own.
+    pub fn outcome(&self, outcome: &PushOutcome, cause: &RawRecord, log_time: LogTime) -> Addressed {
+        let id = cause.source().expect("a record without an id is never obliged: see `decode`");
+        let mut value = Vec::new();
+        self.outcomes.encode(outcome, &mut value);
+        let provenance = Provenance {
+            id: &id,
+            stage: NAME,
+            ce_type: ce_type(outcome.outcome),
+            ce_time: &ce_time(log_time),
+            link: None,
+            cause,
+        };
+        Addressed {
+            topic: Some(PUSH_OUTCOMES),
+            partition: None,
+            key: Some(outcome.customer_id.as_str().as_bytes().to_vec()),
+            value: Some(value),
+            headers: headers(&provenance),
+        }
+    }
+}
+
+fn ce_type(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Unknown => "tapline.push.unknown.v1",
+        Outcome::Delivered => "tapline.push.delivered.v1",
+        Outcome::Rejected => "tapline.push.rejected.v1",
+        Outcome::Expired => "tapline.push.expired.v1",
+        Outcome::Muted => "tapline.push.muted.v1",
+        Outcome::Preference => "tapline.push.preference.v1",
+        Outcome::Superseded => "tapline.push.superseded.v1",
+    }
+}
