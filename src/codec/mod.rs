@@ -8,8 +8,8 @@
 //! of compiled-in schemas; `avro` encode and decode: `binary` the current version, `resolve` the
 //! others; `limits` what is refused, `codes` under which names; `dead_letter`; `partitioner`;
 //! `births` the first records of topics; `snapshot` checkpoint rows; `rules` files; `topics` their
-//! table; `json` records for people, masked; `authorisation`, `posting` and `windows` the codecs of
-//! those stages.
+//! table; `json` records for people, masked; `authorisation`, `posting`, `windows` and `push` the codecs
+//! of those stages.
 
 pub mod authorisation;
 pub mod avro;
@@ -23,6 +23,7 @@ pub mod json;
 pub mod limits;
 pub mod partitioner;
 pub mod posting;
+pub mod push;
 pub mod raw;
 pub mod resolve;
 pub mod rules;

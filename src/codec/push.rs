@@ -7,12 +7,12 @@
 use super::{
     DecodeError,
     avro::{Avro, RegistryIds},
-    dead_letter::{self, Origin},
-    headers::{Provenance, ce_time, headers},
+    dead_letter::{self, Letter, Origin},
+    headers::{HeaderList, Provenance, ce_time, headers},
     limits::{self, Sizes},
     raw::RawRecord,
     schemas::Subject,
-    topics::{FEED_ITEMS, PUSH_OUTCOMES},
+    topics::FEED_ITEMS,
 };
 use crate::domain::{
     command::PARTITION_KEY,
@@ -20,19 +20,7 @@ use crate::domain::{
     push::{Outcome, PushOutcome},
     time::LogTime,
 };
-use crate::stages::{Poison, Topic, push::NAME};
-
-/// A record to publish, before it is known how.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Addressed {
-    /// Absent: the stage's dead letters.
-    pub topic: Option<Topic>,
-    /// Absent: wherever the key belongs.
-    pub partition: Option<i32>,
-    pub key: Option<Vec<u8>>,
-    pub value: Option<Vec<u8>>,
-    pub headers: super::headers::HeaderList,
-}
+use crate::stages::{Poison, push::NAME};
 
 #[derive(Clone)]
 pub struct PushCodec {
@@ -82,21 +70,19 @@ impl PushCodec {
         Ok(decoded)
     }
 
-    pub fn dead_letter(&self, raw: &RawRecord, poison: Poison) -> Addressed {
+    pub fn dead_letter(&self, raw: &RawRecord, poison: Poison) -> Letter {
         let origin = Origin { raw, stage: NAME, input: FEED_ITEMS, poison };
-        let letter = dead_letter::letter(&origin, &self.topic_prefix);
-        Addressed {
-            topic: None,
-            partition: Some(raw.partition),
-            key: letter.key,
-            value: letter.value,
-            headers: letter.headers,
-        }
+        dead_letter::letter(&origin, &self.topic_prefix)
     }
 
-    /// `cause`: the feed record; its value is not needed. `log_time`: the record's own.
-    pub fn outcome(&self, outcome: &PushOutcome, cause: &RawRecord, log_time: LogTime) -> Addressed {
-        let id = cause.source().expect("a record without an id is never obliged: see `decode`");
+    /// Value and headers. `cause`: the feed record; its value is not needed. `log_time`: its own.
+    pub fn outcome(
+        &self,
+        outcome: &PushOutcome,
+        cause: &RawRecord,
+        log_time: LogTime,
+    ) -> (Vec<u8>, HeaderList) {
+        let id = cause.source().expect("a record without an id obliges to nothing: see `decode`");
         let mut value = Vec::new();
         self.outcomes.encode(outcome, &mut value);
         let provenance = Provenance {
@@ -107,13 +93,7 @@ impl PushCodec {
             link: None,
             cause,
         };
-        Addressed {
-            topic: Some(PUSH_OUTCOMES),
-            partition: None,
-            key: Some(outcome.customer_id.as_str().as_bytes().to_vec()),
-            value: Some(value),
-            headers: headers(&provenance),
-        }
+        (value, headers(&provenance))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::adapters::cassandra::settings::CassandraSettings;
 use crate::adapters::kafka::settings::{KafkaSettings, OWNED_PROPERTIES, PROTECTED_PROPERTIES};
 use crate::codec::topics::FEED_ITEMS;
 use crate::logging::{self, LogConfig, LogFormat};
+use crate::runtime::dispatch::PushSettings;
 use crate::runtime::settings::{FuseConfig, LimitsConfig, Profile, RuntimeConfig, STAGES};
 use crate::stages::Topic;
 
@@ -57,6 +58,7 @@ pub struct Config {
     pub replay_horizon: Duration,
     pub telemetry: TelemetryConfig,
     pub push: PushMode,
+    pub push_settings: PushSettings,
     pub(super) effective: Vec<Effective>,
 }
 
@@ -102,6 +104,7 @@ pub fn check(raw: &RawConfig, host: &str) -> Result<Config, ConfigError> {
             Some("live") => PushMode::Live,
             _ => PushMode::Mute,
         },
+        push_settings: push(&mut read),
         effective: reference::effective(raw),
     };
     encryption(&mut read, &checked);
@@ -318,6 +321,31 @@ fn log(read: &mut Reader) -> LogConfig {
         _ => LogFormat::Auto,
     };
     LogConfig { format, level }
+}
+
+fn push(read: &mut Reader) -> PushSettings {
+    let settings = PushSettings {
+        age_max: read.duration("push.age_max"),
+        in_flight_max: read.count("push.in_flight_max"),
+        waiting_max: read.count("push.waiting_max"),
+        rate_max: read.count("push.rate_max"),
+        attempt_timeout: read.duration("push.attempt_timeout"),
+        devices_max: read.count("push.devices_max"),
+    };
+    if settings.waiting_max < settings.in_flight_max {
+        let fault = "is below push.in_flight_max, so that many could never be under way";
+        read.wrong("push.waiting_max", fault, "raise it");
+    }
+    // A gateway's breaker judges after four seconds; a shorter time-out would only repeat.
+    if !(1..=60).contains(&settings.attempt_timeout.as_secs()) {
+        let fault = "is no time that a gateway can be given";
+        read.wrong("push.attempt_timeout", fault, "write 1s to 60s");
+    }
+    if settings.age_max < settings.attempt_timeout {
+        let fault = "is below push.attempt_timeout, so nothing could be tried twice";
+        read.wrong("push.age_max", fault, "write 10m");
+    }
+    settings
 }
 
 fn fuse(read: &mut Reader) -> FuseConfig {

@@ -157,4 +157,10 @@ pub const SETTINGS: &[Setting] = &[
     required("telemetry.refresh_interval", Kind::Duration, "5s", "how often gauges of partitions are set again"),
     required("telemetry.gauge_idle", Kind::Duration, "60s", "a gauge that nobody sets any more disappears after this"),
     required("push.mode", Kind::Choice(&["mute", "live"]), "mute", "`mute` decides and records, but sends nothing"),
+    required("push.age_max", Kind::Duration, "10m", "a push that is older since its command is dropped and counted"),
+    required("push.in_flight_max", count(1, 65_536), "256", "requests under way at once at the store, and at each gateway"),
+    required("push.waiting_max", count(100, 10_000_000), "50000", "pushes in memory at which input stops"),
+    required("push.rate_max", count(1, 1_000_000), "2000", "requests in a second at each gateway"),
+    required("push.attempt_timeout", Kind::Duration, "10s", "after this a request at a gateway counts as unanswered"),
+    required("push.devices_max", count(1, 1000), "20", "devices of one customer"),
 ];

@@ -4,9 +4,11 @@
 //! id, so a repeat after a crash is recognised by whoever reads outcomes: the first counts.
 
 #[cfg(test)]
-use super::super::sabotage::{self, Bug};
+use crate::runtime::sabotage::{self, Bug};
 use super::{COMMIT_EVERY_MS, Dispatch, Timer, ports::DispatchPorts};
+use crate::codec::topics::PUSH_OUTCOMES;
 use crate::domain::push::{Outcome, PushOutcome};
+use crate::runtime::ports::{Destination, Publish, PublishTopic};
 
 impl Dispatch {
     pub(super) fn conclude<P: DispatchPorts>(
@@ -33,7 +35,15 @@ impl Dispatch {
             body: obligation.body,
             sends: job.sends.into_iter().map(|send| send.report).collect(),
         };
-        ports.publish(number, self.codec.outcome(&record, &job.cause, job.log_time));
+        let (value, headers) = self.codec.outcome(&record, &job.cause, job.log_time);
+        let record = Publish {
+            topic: PublishTopic::Output(PUSH_OUTCOMES),
+            destination: Destination::ByKey,
+            key: Some(record.customer_id.as_str().as_bytes().to_vec()),
+            value: Some(value),
+            headers,
+        };
+        ports.publish(number, record);
     }
 
     pub(super) fn acknowledged(&mut self, number: u64) {

@@ -5,7 +5,7 @@
 //! blows; what was fetched stays in the backlog and is taken later, in order.
 
 #[cfg(test)]
-use super::super::sabotage::{self, Bug};
+use crate::runtime::sabotage::{self, Bug};
 use super::{
     Dispatch, Ticket, Timer,
     job::{Job, Stage},
@@ -18,6 +18,7 @@ use crate::codec::{
     raw::RawRecord,
 };
 use crate::domain::{feed::FeedRecord, push::Outcome, push::Preferences};
+use crate::runtime::ports::{Destination, Publish, PublishTopic};
 use crate::stages::{Poison, push};
 
 impl Dispatch {
@@ -108,7 +109,15 @@ impl Dispatch {
         self.pass(partition, &raw);
         *self.counts.letters.entry(poison.code).or_default() += 1;
         let ticket = self.open_ticket(partition, raw.offset, None);
-        ports.publish(ticket, self.codec.dead_letter(&raw, poison));
+        let letter = self.codec.dead_letter(&raw, poison);
+        let record = Publish {
+            topic: PublishTopic::DeadLetters,
+            destination: Destination::Partition(partition),
+            key: letter.key,
+            value: letter.value,
+            headers: letter.headers,
+        };
+        ports.publish(ticket, record);
     }
 
     /// Until the ticket is acknowledged, the offset is open.
@@ -163,6 +172,8 @@ impl Dispatch {
             sends: Vec::new(),
         };
         self.jobs.insert(number, job);
+        #[cfg(test)]
+        let is_replayed = is_replayed && !sabotage::on(Bug::PushReplayedSent);
         if self.options.mute || is_replayed {
             let code = if is_replayed { "replayed" } else { "mode_mute" };
             return self.conclude(number, Outcome::Muted, code, ports);

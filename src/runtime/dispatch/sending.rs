@@ -5,7 +5,7 @@
 //! what the gateway asks for; one that comes too late is not begun at all.
 
 #[cfg(test)]
-use super::super::sabotage::{self, Bug};
+use crate::runtime::sabotage::{self, Bug};
 use super::{
     Attempt, Dispatch, Timer, Told,
     breaker::Health,
