@@ -108,3 +108,27 @@ fn ce_type(outcome: Outcome) -> &'static str {
         Outcome::Superseded => "tapline.push.superseded.v1",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{domain::money::Currency, stages::push::decimals};
+
+    /// Goal: the stage, which knows no library, writes amounts as ISO 4217 does. Method: all codes
+    /// of the library's table.
+    #[test]
+    fn decimals_are_those_of_the_table() {
+        let letters = || (b'A'..=b'Z').map(char::from);
+        let mut known = 0;
+        for code in letters()
+            .flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])))
+            .map(|code| code.iter().collect::<String>())
+        {
+            let Some(theirs) = iso_currency::Currency::from_code(&code) else { continue };
+            let Some(places) = theirs.exponent() else { continue };
+            let own = Currency::parse(&code).expect("three letters");
+            assert_eq!(decimals(own), u32::from(places), "{code}");
+            known += 1;
+        }
+        assert!(known > 150, "{known}");
+    }
+}

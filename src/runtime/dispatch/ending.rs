@@ -3,12 +3,12 @@
 //! Owns the order outcome, acknowledgement, commit. An outcome goes out under the feed record's own
 //! id, so a repeat after a crash is recognised by whoever reads outcomes: the first counts.
 
-#[cfg(test)]
-use crate::runtime::sabotage::{self, Bug};
 use super::{COMMIT_EVERY_MS, Dispatch, Timer, ports::DispatchPorts};
 use crate::codec::topics::PUSH_OUTCOMES;
 use crate::domain::push::{Outcome, PushOutcome};
 use crate::runtime::ports::{Destination, Publish, PublishTopic};
+#[cfg(test)]
+use crate::runtime::sabotage::{self, Bug};
 
 impl Dispatch {
     pub(super) fn conclude<P: DispatchPorts>(
@@ -66,11 +66,8 @@ impl Dispatch {
         for (partition, lane) in &mut self.lanes {
             let next = lane.committable();
             #[cfg(test)]
-            let next = if sabotage::on(Bug::PushCommitBeforeOutcomes) {
-                lane.taken + 1
-            } else {
-                next
-            };
+            let next =
+                if sabotage::on(Bug::PushCommitBeforeOutcomes) { lane.taken + 1 } else { next };
             if next > lane.committed {
                 lane.committed = next;
                 ports.commit(*partition, next);

@@ -48,7 +48,11 @@ impl Gate {
 
     /// `place`: higher than every one before.
     pub fn push(&mut self, place: u64, send: SendRef, is_retry: bool) {
-        if is_retry { self.again.insert(place, send) } else { self.first.insert(place, send) };
+        if is_retry {
+            self.again.insert(place, send)
+        } else {
+            self.first.insert(place, send)
+        };
     }
 
     /// It has ended without its turn.
@@ -76,7 +80,11 @@ impl Gate {
 
     pub fn began(&mut self, attempt: u64, is_retry: bool, now_ms: i64) {
         self.rate.take();
-        if is_retry { self.budget.take() } else { self.budget.pay_in(BUDGET_SHARE) }
+        if is_retry {
+            self.budget.take()
+        } else {
+            self.budget.pay_in(BUDGET_SHARE)
+        }
         self.breaker.began(attempt);
         self.under_way.insert((now_ms, attempt));
     }

@@ -4,8 +4,6 @@
 //! the bound of what may wait, before a record that this release cannot read, and when the fuse
 //! blows; what was fetched stays in the backlog and is taken later, in order.
 
-#[cfg(test)]
-use crate::runtime::sabotage::{self, Bug};
 use super::{
     Dispatch, Ticket, Timer,
     job::{Job, Stage},
@@ -19,6 +17,8 @@ use crate::codec::{
 };
 use crate::domain::{feed::FeedRecord, push::Outcome, push::Preferences};
 use crate::runtime::ports::{Destination, Publish, PublishTopic};
+#[cfg(test)]
+use crate::runtime::sabotage::{self, Bug};
 use crate::stages::{Poison, push};
 
 impl Dispatch {

@@ -30,10 +30,16 @@ pub(super) enum SendState {
     /// An earlier obligation of the customer is still on its way to the same gateway.
     Behind,
     /// In the gateway's queue, at this place.
-    Queued { place: u64 },
-    UnderWay { attempt: u64 },
+    Queued {
+        place: u64,
+    },
+    UnderWay {
+        attempt: u64,
+    },
     /// Until this time.
-    Pausing { until_ms: i64 },
+    Pausing {
+        until_ms: i64,
+    },
     Ended,
 }
 

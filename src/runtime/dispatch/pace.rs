@@ -29,8 +29,10 @@ impl Bucket {
 
     pub fn fill(&mut self, now_ms: i64) {
         let gained_ms = now_ms.saturating_sub(self.filled_ms).max(0);
-        self.level =
-            self.level.saturating_add(self.per_second.saturating_mul(gained_ms)).min(self.level_max);
+        self.level = self
+            .level
+            .saturating_add(self.per_second.saturating_mul(gained_ms))
+            .min(self.level_max);
         self.filled_ms = self.filled_ms.max(now_ms);
     }
 

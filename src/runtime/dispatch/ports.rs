@@ -27,14 +27,30 @@ pub trait DispatchPorts {
 #[derive(Clone, Debug)]
 pub enum Arrival {
     /// The partition is ours from its committed offset on.
-    Assigned { partition: i32, start: i64 },
+    Assigned {
+        partition: i32,
+        start: i64,
+    },
     /// It is not any more: everything of it is forgotten, answers that still come are ignored.
-    Revoked { partition: i32 },
+    Revoked {
+        partition: i32,
+    },
     /// Records in order of offset, none left out.
-    Fetched { partition: i32, records: Vec<RawRecord> },
-    Targets { ask: u64, targets: Targets },
-    Answered { attempt: u64, answer: Answer },
-    Acknowledged { ticket: u64 },
+    Fetched {
+        partition: i32,
+        records: Vec<RawRecord>,
+    },
+    Targets {
+        ask: u64,
+        targets: Targets,
+    },
+    Answered {
+        attempt: u64,
+        answer: Answer,
+    },
+    Acknowledged {
+        ticket: u64,
+    },
     /// `wake_ms` has come.
     Wake,
     /// Look again at what stopped a partition.

@@ -4,8 +4,6 @@
 //! are sent to at the same time. An attempt that fails for now comes again after a random pause, or
 //! what the gateway asks for; one that comes too late is not begun at all.
 
-#[cfg(test)]
-use crate::runtime::sabotage::{self, Bug};
 use super::{
     Attempt, Dispatch, Timer, Told,
     breaker::Health,
@@ -14,6 +12,8 @@ use super::{
     zone::minute_of_day,
 };
 use crate::domain::push::{Answer, Outcome, Platform, Targets};
+#[cfg(test)]
+use crate::runtime::sabotage::{self, Bug};
 use crate::stages::push;
 use std::collections::BTreeSet;
 
@@ -160,8 +160,7 @@ impl Dispatch {
         #[cfg(test)]
         let notification = sabotaged(notification, send.report.attempts, now_ms);
         ports.send(attempt, &send.device, &notification);
-        let begun =
-            Attempt { send: (number, place), platform, began_ms: now_ms, given_up: false };
+        let begun = Attempt { send: (number, place), platform, began_ms: now_ms, given_up: false };
         self.attempts.insert(attempt, begun);
         self.timers.insert((give_up_ms, Timer::GiveUp(attempt)));
         #[cfg(test)]
@@ -183,10 +182,10 @@ impl Dispatch {
         if !known.given_up {
             self.note_health(attempt, &known, &answer);
         }
-        let is_open =
-            |send: &DeviceSend| send.is_open() && send.state != SendState::Behind;
+        let is_open = |send: &DeviceSend| send.is_open() && send.state != SendState::Behind;
         let job = self.jobs.get_mut(&known.send.0);
-        let Some(send) = job.and_then(|job| job.sends.get_mut(known.send.1)).filter(|it| is_open(it))
+        let Some(send) =
+            job.and_then(|job| job.sends.get_mut(known.send.1)).filter(|it| is_open(it))
         else {
             return;
         };

@@ -51,8 +51,7 @@ fn paid(item: &FeedItem) -> Notice {
         | ItemKind::Debit
         | ItemKind::Fee => "paid",
     };
-    let again =
-        if item.possible_duplicate { " It looks like one a few minutes ago." } else { "" };
+    let again = if item.possible_duplicate { " It looks like one a few minutes ago." } else { "" };
     Notice {
         kind: NoticeKind::Purchase,
         amount_minor: item.amount_minor,
