@@ -120,7 +120,7 @@ fn consume<S: Stage, C: StageCodec<S>>(
     edges.intake.leave();
 }
 
-fn sizes(config: &Config) -> Sizes {
+pub(super) fn sizes(config: &Config) -> Sizes {
     let limits = &config.limits;
     Sizes {
         key_bytes_max: limits.key_bytes_max,

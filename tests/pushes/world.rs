@@ -533,8 +533,10 @@ impl World {
     }
 
     fn is_done(&self) -> bool {
-        let reached = |partition| self.asked.get(partition).or(self.committed.get(partition));
-        let is_whole = |partition: &i32| reached(partition) == Some(&self.log_end(*partition));
+        let is_whole = |partition: &i32| {
+            let reached = self.asked.get(partition).unwrap_or(&self.committed[partition]);
+            *reached == self.log_end(*partition)
+        };
         self.now_ms > HEALED_MS && self.log.keys().all(is_whole)
     }
 
