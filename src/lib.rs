@@ -23,3 +23,8 @@ pub mod worker;
 #[cfg(test)]
 #[path = "../tests/simulation/mod.rs"]
 mod simulation;
+
+/// The same for the executor of pushes.
+#[cfg(test)]
+#[path = "../tests/pushes/mod.rs"]
+mod pushes;

@@ -86,7 +86,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("scylla", &["adapters/cassandra/"]),
     ("serde", &["*", "domain/", "stages/"]),
     ("serde_json", &["*"]),
-    ("sha2", &["*", "stages/settlement/"]),
+    ("sha2", &["*", "stages/settlement/", "stages/push/"]),
     ("thiserror", &["*"]),
     ("tokio", &["adapters/", "worker/", "operator/", "load/", "fake_gateway/", "bin/auditor/"]),
     ("toml", &["codec/", "config/"]),

@@ -20,6 +20,7 @@ use crate::domain::{
     settlement::Birth,
     time::LogTime,
 };
+use crate::stages::Poison;
 use crate::stages::feed::{Feed, Head, life::Life};
 
 pub struct FeedCodec {
@@ -53,16 +54,11 @@ impl FeedCodec {
 }
 
 impl StageCodec<Feed> for FeedCodec {
-    /// An unknown schema stops the partition before anything else is said about the record.
     fn decode(&self, record: &RawRecord) -> Result<AccountEvent, DecodeError> {
-        let value = limits::value(record, &self.sizes)?;
-        let event = self.events.decode::<AccountEvent>(value, &self.ids);
-        if let Err(DecodeError::UnknownSchema(_)) = event {
-            return event;
-        }
-        let key = limits::key(record, &self.sizes, self.partitions)?;
-        limits::headers(record, &self.sizes)?;
-        let event = event?;
+        let key = limits::key(record, &self.sizes, self.partitions);
+        let (event, key): (AccountEvent, _) =
+            limits::decode(record, key, &self.sizes, (self.events, &self.ids))?;
+        let key = key?;
         let whole_partition = matches!(event.body, Event::Tick(_));
         if event.account_id.as_str() != key || whole_partition != (key == PARTITION_KEY) {
             return Err(DecodeError::poison("wrong_key"));
@@ -114,13 +110,9 @@ pub fn feed_type(body: &FeedBody) -> &'static str {
 
 /// The key of a record of `feed.items.v1`: a customer, whose name may be as long as any text, or
 /// the partition's own.
-pub fn key<'r>(
-    record: &'r RawRecord,
-    sizes: &Sizes,
-    partitions: i32,
-) -> Result<&'r str, DecodeError> {
+pub fn key<'r>(record: &'r RawRecord, sizes: &Sizes, partitions: i32) -> Result<&'r str, Poison> {
     let key_bytes_max = sizes.key_bytes_max.max(sizes.string_bytes_max);
-    Ok(limits::key(record, &Sizes { key_bytes_max, ..*sizes }, partitions)?)
+    limits::key(record, &Sizes { key_bytes_max, ..*sizes }, partitions)
 }
 
 /// Reads a record of `feed.items.v1`, for the push stage and for everybody who shows it.
@@ -134,14 +126,11 @@ pub fn decode_record(
     ids: &RegistryIds,
 ) -> Result<FeedRecord, DecodeError> {
     let value_bytes_max = sizes.value_bytes_max.saturating_mul(2);
-    let value = limits::value(record, &Sizes { value_bytes_max, ..*sizes })?;
-    let read = Avro::of(Subject::FeedItems).decode::<FeedRecord>(value, ids);
-    if let Err(DecodeError::UnknownSchema(_)) = read {
-        return read;
-    }
-    let key = key(record, sizes, partitions)?;
-    limits::headers(record, sizes)?;
-    let read = read?;
+    let sizes = Sizes { value_bytes_max, ..*sizes };
+    let key = key(record, &sizes, partitions);
+    let (read, key): (FeedRecord, _) =
+        limits::decode(record, key, &sizes, (Avro::of(Subject::FeedItems), ids))?;
+    let key = key?;
     let is_birth = matches!(read.body, FeedBody::Birth(_));
     let is_own = if is_birth { key == PARTITION_KEY } else { read.customer_id.as_str() == key };
     if is_own { Ok(read) } else { Err(DecodeError::poison("wrong_key")) }

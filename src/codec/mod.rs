@@ -26,6 +26,7 @@ pub mod json;
 pub mod limits;
 pub mod partitioner;
 pub mod posting;
+pub mod push;
 pub mod raw;
 pub mod repeats;
 pub mod reserved;

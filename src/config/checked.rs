@@ -16,6 +16,7 @@ use crate::adapters::gateways::settings::GatewaySettings;
 use crate::adapters::kafka::settings::{KafkaSettings, OWNED_PROPERTIES, PROTECTED_PROPERTIES};
 use crate::codec::topics::FEED_ITEMS;
 use crate::logging::{self, LogConfig, LogFormat};
+use crate::runtime::dispatch::PushSettings;
 use crate::runtime::settings::{FuseConfig, LimitsConfig, Profile, RuntimeConfig, STAGES};
 use crate::stages::Topic;
 
@@ -61,6 +62,7 @@ pub struct Config {
     pub push: PushMode,
     /// Whom pushes go through. May be empty in mode live too: then no device can be told.
     pub gateways: GatewaySettings,
+    pub push_settings: PushSettings,
     pub(super) effective: Vec<Effective>,
 }
 
@@ -107,6 +109,7 @@ pub fn check(raw: &RawConfig, host: &str) -> Result<Config, ConfigError> {
             _ => PushMode::Mute,
         },
         gateways: gateways::check(&mut read, profile),
+        push_settings: push(&mut read),
         effective: reference::effective(raw),
     };
     encryption(&mut read, &checked);
@@ -323,6 +326,31 @@ fn log(read: &mut Reader) -> LogConfig {
         _ => LogFormat::Auto,
     };
     LogConfig { format, level }
+}
+
+fn push(read: &mut Reader) -> PushSettings {
+    let settings = PushSettings {
+        age_max: read.duration("push.age_max"),
+        in_flight_max: read.count("push.in_flight_max"),
+        waiting_max: read.count("push.waiting_max"),
+        rate_max: read.count("push.rate_max"),
+        attempt_timeout: read.duration("push.attempt_timeout"),
+        devices_max: read.count("push.devices_max"),
+    };
+    if settings.waiting_max < settings.in_flight_max {
+        let fault = "is below push.in_flight_max, so that many could never be under way";
+        read.wrong("push.waiting_max", fault, "raise it");
+    }
+    // A gateway's breaker judges after four seconds; a shorter time-out would only repeat.
+    if !(1..=60).contains(&settings.attempt_timeout.as_secs()) {
+        let fault = "is no time that a gateway can be given";
+        read.wrong("push.attempt_timeout", fault, "write 1s to 60s");
+    }
+    if settings.age_max < settings.attempt_timeout {
+        let fault = "is below push.attempt_timeout, so nothing could be tried twice";
+        read.wrong("push.age_max", fault, "write 10m");
+    }
+    settings
 }
 
 fn fuse(read: &mut Reader) -> FuseConfig {

@@ -171,4 +171,10 @@ pub const SETTINGS: &[Setting] = &[
     required("push.web_push_hosts", Kind::List, "fcm.googleapis.com,updates.push.services.mozilla.com,.push.apple.com,.notify.windows.com", "push services that a subscription may name: `host`, `host:port` or `.below.this`"),
     optional("push.webhook_secrets", Kind::Secret, "`whsec_...`, several by comma while receivers change; each signs; webhooks need it and `push.webhook_hosts`"),
     optional("push.webhook_hosts", Kind::List, "receivers that a device may name: `host`, `host:port` or `.below.this`"),
+    required("push.age_max", Kind::Duration, "10m", "a push that is older since its command is dropped and counted"),
+    required("push.in_flight_max", count(1, 65_536), "256", "requests under way at once at the store, and at each gateway"),
+    required("push.waiting_max", count(100, 10_000_000), "50000", "pushes in memory at which input stops"),
+    required("push.rate_max", count(1, 1_000_000), "2000", "requests in a second at each gateway"),
+    required("push.attempt_timeout", Kind::Duration, "10s", "after this a request at a gateway counts as unanswered"),
+    required("push.devices_max", count(1, 1000), "20", "devices of one customer"),
 ];

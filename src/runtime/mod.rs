@@ -8,6 +8,7 @@ pub mod acks;
 pub mod board;
 pub mod consume;
 pub mod context;
+pub mod dispatch;
 pub mod due;
 pub mod failure;
 pub mod fuse;

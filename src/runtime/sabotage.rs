@@ -7,12 +7,15 @@
 use std::cell::Cell;
 
 macro_rules! bugs {
-    ($($(#[$doc:meta])* $bug:ident),* $(,)?) => {
+    ($($bug:ident),* $(,)?; of the push: $($push:ident),* $(,)?) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Bug { $($(#[$doc])* $bug),* }
+        pub enum Bug { $($bug,)* $($push,)* }
 
         impl Bug {
+            /// Of the runtime of stages.
             pub const ALL: &'static [Bug] = &[$(Bug::$bug),*];
+            /// Of the executor of pushes (tests/pushes).
+            pub const PUSH: &'static [Bug] = &[$(Bug::$push),*];
         }
     };
 }
@@ -82,7 +85,15 @@ bugs! {
     RepeatHasEffect,
     OverAvailable,
     ExpiryTooEarly,
-    CreditRefused,
+    CreditRefused;
+    of the push:
+    PushCommitBeforeOutcomes,
+    PushOutcomeBeforeSend,
+    PushOwnOffsetAsId,
+    PushBodyByTimeOfSending,
+    PushKeyWithAttempt,
+    PushOutcomesReadByWatermark,
+    PushReplayedSent,
 }
 
 thread_local! {

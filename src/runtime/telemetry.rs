@@ -29,6 +29,12 @@ pub const REBALANCES_TOTAL: &str = "tapline_rebalances_total";
 pub const RETRIES_TOTAL: &str = "tapline_retries_total";
 pub const DEAD_LETTERS_TOTAL: &str = "tapline_dead_letters_total";
 pub const PUSH_OUTCOMES_TOTAL: &str = "tapline_push_outcomes_total";
+pub const PUSH_SENDS_TOTAL: &str = "tapline_push_sends_total";
+pub const PUSH_ANSWER_SECONDS: &str = "tapline_push_answer_seconds";
+pub const PUSH_BREAKER: &str = "tapline_push_breaker";
+pub const PUSH_UNDER_WAY: &str = "tapline_push_under_way";
+pub const PUSH_WAITING: &str = "tapline_push_waiting";
+pub const PUSH_OLDEST_SECONDS: &str = "tapline_push_oldest_seconds";
 pub const REPLAY_PROGRESS_RATIO: &str = "tapline_replay_progress_ratio";
 pub const BUILD_INFO: &str = "tapline_build_info";
 
@@ -45,6 +51,7 @@ pub mod label {
     pub const POINT: &str = "point";
     pub const FROM: &str = "from";
     pub const TO: &str = "to";
+    pub const GATEWAY: &str = "gateway";
     pub const REPLAY: &str = "replay";
     pub const VERSION: &str = "version";
     pub const COMMIT: &str = "commit";
@@ -120,6 +127,12 @@ pub const METRICS: &[Metric] = &[
     metric(RETRIES_TOTAL, C, Unit::Count, &[STAGE, CODE], "Attempts repeated after a transient error"),
     metric(DEAD_LETTERS_TOTAL, C, Unit::Count, &[STAGE, CODE], "Records that can never be applied"),
     metric(PUSH_OUTCOMES_TOTAL, C, Unit::Count, &[OUTCOME], "Pushes by how they ended"),
+    metric(PUSH_SENDS_TOTAL, C, Unit::Count, &[GATEWAY, OUTCOME], "Requests at a gateway by its answer: accepted, gone, rejected, later, unanswered"),
+    metric(PUSH_ANSWER_SECONDS, H, Unit::Seconds, &[GATEWAY], "Time from a request at a gateway to its answer"),
+    metric(PUSH_BREAKER, G, Unit::Count, &[GATEWAY], "The gateway's circuit breaker: 0 closed, 0.5 half open, 1 open"),
+    metric(PUSH_UNDER_WAY, G, Unit::Count, &[GATEWAY], "Requests at a gateway that wait for their answer"),
+    metric(PUSH_WAITING, G, Unit::Count, &[], "Pushes that have not ended"),
+    metric(PUSH_OLDEST_SECONDS, G, Unit::Seconds, &[], "Age of the oldest of them since its command; at push.age_max it is dropped"),
     metric(REPLAY_PROGRESS_RATIO, G, Unit::Count, &[REPLAY], "Share of a replay that is done, 0 to 1"),
     metric(BUILD_INFO, G, Unit::Count, &[VERSION, COMMIT, LIBRDKAFKA], "Always 1; the labels say what runs"),
 ];
@@ -204,8 +217,34 @@ pub fn end_to_end(from: &'static str, to: &'static str, origin_ms: i64, now_ms: 
     histogram!(END_TO_END_SECONDS, FROM => from, TO => to).record(seconds);
 }
 
-pub fn push_outcome(outcome: &'static str) {
-    counter!(PUSH_OUTCOMES_TOTAL, OUTCOME => outcome).increment(1);
+/// So many more ended so.
+pub fn push_outcomes(outcome: &'static str, more: u64) {
+    counter!(PUSH_OUTCOMES_TOTAL, OUTCOME => outcome).increment(more);
+}
+
+/// So many more requests were answered so.
+pub fn push_sends(gateway: &'static str, answer: &'static str, more: u64) {
+    counter!(PUSH_SENDS_TOTAL, GATEWAY => gateway, OUTCOME => answer).increment(more);
+}
+
+pub fn push_answered(gateway: &'static str, seconds: f64) {
+    histogram!(PUSH_ANSWER_SECONDS, GATEWAY => gateway).record(seconds);
+}
+
+/// `breaker`: closed, half_open or open.
+pub fn push_gateway(gateway: &'static str, breaker: &str, under_way: usize) {
+    let state = match breaker {
+        "closed" => 0.0,
+        "half_open" => 0.5,
+        _ => 1.0,
+    };
+    gauge!(PUSH_BREAKER, GATEWAY => gateway).set(state);
+    gauge!(PUSH_UNDER_WAY, GATEWAY => gateway).set(under_way as f64);
+}
+
+pub fn push_waiting(obligations: usize, oldest_ms: i64) {
+    gauge!(PUSH_WAITING).set(obligations as f64);
+    gauge!(PUSH_OLDEST_SECONDS).set(oldest_ms.max(0) as f64 / 1_000.0);
 }
 
 pub fn replay_progress(replay: &str, ratio: f64) {
@@ -281,6 +320,12 @@ mod tests {
             "tapline_retries_total counter stage,code",
             "tapline_dead_letters_total counter stage,code",
             "tapline_push_outcomes_total counter outcome",
+            "tapline_push_sends_total counter gateway,outcome",
+            "tapline_push_answer_seconds histogram gateway",
+            "tapline_push_breaker gauge gateway",
+            "tapline_push_under_way gauge gateway",
+            "tapline_push_waiting gauge ",
+            "tapline_push_oldest_seconds gauge ",
             "tapline_replay_progress_ratio gauge replay",
             "tapline_build_info gauge version,commit,librdkafka",
         ];

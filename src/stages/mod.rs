@@ -18,6 +18,7 @@
 
 pub mod authorisation;
 pub mod feed;
+pub mod push;
 pub mod settlement;
 
 use crate::domain::{command::Tick, money::Currency, time::LogTime};

@@ -9,6 +9,7 @@ mod crew;
 mod inbox;
 mod owned;
 mod ports;
+pub mod push;
 mod serving;
 pub mod stages;
 mod ticker;
