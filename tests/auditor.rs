@@ -14,6 +14,8 @@ mod forgeries;
 mod good_run;
 #[path = "auditor/misdeeds.rs"]
 mod misdeeds;
+#[path = "auditor/onlookers.rs"]
+mod onlookers;
 #[path = "auditor/plant.rs"]
 mod plant;
 #[path = "auditor/script.rs"]
@@ -219,11 +221,17 @@ fn each_misdeed_is_named() {
 }
 
 fn unnamed(misdeeds: &[(&str, &str, misdeeds::Misdeed)]) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    folder::save(&SETTLED.0, folder.path());
+    let spans = folder.path().join("spans.jsonl");
+    let without = std::fs::read(&spans).expect("the spans");
     let mut unnamed = Vec::new();
     for (name, invariant, misdeed) in misdeeds {
         let mut served = SERVED.clone();
         let id = misdeed(&mut served);
-        let (code, report, text) = judged_served(&served, &[]);
+        std::fs::write(&spans, &without).expect("the spans");
+        folder::save_served(&served, folder.path());
+        let (code, report, text) = report(folder.path(), &[]);
         let lines = report["invariants"].as_array().cloned().unwrap_or_default();
         let line = lines.iter().find(|line| line["invariant"] == *invariant);
         let named = line.and_then(|line| line["first"]["id"].as_str());

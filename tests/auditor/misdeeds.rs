@@ -17,6 +17,7 @@ use tapline::{
     },
     domain::{
         feed::{FeedBody, FeedItem, FeedRecord},
+        money::Currency,
         push::{Outcome, PushOutcome},
     },
 };
@@ -67,7 +68,7 @@ pub const MISDEEDS: &[(&str, &str, Misdeed)] = &[
     ("amount of no payment", "P9", |served| item(served, |item| item.amount_minor += 1)),
     ("pending one minor unit off", "P9", |served| item(served, |item| item.pending_minor += 1)),
     ("currency changed", "P9", |served| {
-        item(served, |item| item.currency = "USD".parse_as_currency())
+        item(served, |item| item.currency = Currency::parse("USD").expect("three letters"))
     }),
     ("version gap", "P9", |served| item(served, |item| item.version += 1)),
     ("another line", "P9", |served| item(served, |item| item.item_id = "payment/other".into())),
@@ -211,16 +212,6 @@ pub const MISDEEDS: &[(&str, &str, Misdeed)] = &[
         key
     }),
 ];
-
-trait ParseCurrency {
-    fn parse_as_currency(&self) -> tapline::domain::money::Currency;
-}
-
-impl ParseCurrency for str {
-    fn parse_as_currency(&self) -> tapline::domain::money::Currency {
-        tapline::domain::money::Currency::parse(self).expect("three letters")
-    }
-}
 
 // ---------------------------------------------------------------------- items
 
