@@ -255,7 +255,8 @@ fn what_is_not_served_yet_is_no_fault() {
         let (code, _, text) = judged_served(&served, &[]);
         assert_eq!(code, expected, "committed {offset}, lost {key:?} at {pos}\n{text}");
     }
-    let empties: [(fn(&mut Served), &str); 2] = [
+    type Empty = fn(&mut Served);
+    let empties: [(Empty, &str); 2] = [
         (|it| (it.items.clear(), it.rows.clear(), it.outcomes.clear()).0, "--expect-feed"),
         (|it| it.outcomes.clear(), "--expect-push"),
     ];

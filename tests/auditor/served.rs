@@ -170,7 +170,7 @@ impl Served {
 
     /// After a crash: sent again under the same key, or a newer version was there by then.
     fn again(&mut self, mut outcome: PushOutcome, partition: i32, id: OutputId) {
-        if self.requests.len() % 2 == 0 {
+        if self.requests.len().is_multiple_of(2) {
             self.requests.extend(self.requests.last().cloned());
         } else {
             outcome.outcome = Outcome::Superseded;
