@@ -14,15 +14,23 @@ mod forger;
 mod forgeries;
 #[path = "auditor/good_run.rs"]
 mod good_run;
+#[path = "auditor/misdeeds.rs"]
+mod misdeeds;
+#[path = "auditor/onlookers.rs"]
+mod onlookers;
 #[path = "auditor/plant.rs"]
 mod plant;
 #[path = "auditor/script.rs"]
 mod script;
+#[path = "auditor/served.rs"]
+mod served;
 
 use books::Books;
 use forgeries::FORGERIES;
 use good_run::Run;
+use misdeeds::MISDEEDS;
 use plant::CORRUPTIONS;
+use served::Served;
 use std::{
     path::Path,
     process::{Command, Output},
@@ -37,6 +45,9 @@ static SETTLED: LazyLock<(Run, Books)> = LazyLock::new(|| {
     let books = books::books(&run);
     (run, books)
 });
+
+/// What customers see and are told of it.
+static SERVED: LazyLock<Served> = LazyLock::new(|| served::served(&SETTLED.0));
 
 fn audit(folder: &Path, flags: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tapline-auditor"))
@@ -60,6 +71,13 @@ fn judged_books((run, books): (&Run, &Books), flags: &[&str]) -> (i32, serde_jso
     report(folder.path(), flags)
 }
 
+fn judged_served(served: &Served, flags: &[&str]) -> (i32, serde_json::Value, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    folder::save(&SETTLED.0, folder.path());
+    folder::save_served(served, folder.path());
+    report(folder.path(), flags)
+}
+
 fn report(folder: &Path, flags: &[&str]) -> (i32, serde_json::Value, String) {
     let output = audit(folder, &[flags, &["--output", "json"]].concat());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -73,15 +91,28 @@ fn report(folder: &Path, flags: &[&str]) -> (i32, serde_json::Value, String) {
 #[test]
 fn the_good_copy_is_clean() {
     let (run, books) = &*SETTLED;
-    let flags = ["--expect", "500", "--expect-settlement"];
-    let (code, report, text) = judged_books((run, books), &flags);
+    let flags = ["--expect", "500", "--expect-settlement", "--expect-feed", "--expect-push"];
+    let folder = tempfile::tempdir().expect("a folder");
+    folder::save(run, folder.path());
+    folder::save_books(books, folder.path());
+    folder::save_served(&SERVED, folder.path());
+    let (code, report, text) = report(folder.path(), &flags);
     assert_eq!(code, 0, "{text}");
+    assert_eq!(report["left_out"].as_array().map(Vec::len), Some(0), "{text}");
     for line in report["invariants"].as_array().expect("lines") {
         assert!(line["checked"].as_u64() > Some(0), "never checked: {line}");
     }
-    for (what, least) in
-        [("commands", 600), ("copies", 20), ("dead_letters", 4), ("sides", 20), ("fresh_ticks", 30)]
-    {
+    for (what, least) in [
+        ("commands", 600),
+        ("copies", 20),
+        ("dead_letters", 4),
+        ("sides", 20),
+        ("fresh_ticks", 30),
+        ("feed_items", 600),
+        ("feed_rows", 300),
+        ("outcomes", 600),
+        ("requests", 300),
+    ] {
         assert!(report["seen"][what].as_u64() >= Some(least), "{what}: {}", report["seen"]);
     }
 }
@@ -171,8 +202,79 @@ fn books_that_are_not_kept_are_left_out() {
         empty(&mut books);
         let (code, report, text) = judged_books((run, &books), &[]);
         assert_eq!(code, 0, "{place}: {text}");
-        assert_eq!(report["left_out"].as_array().map(Vec::len), Some(1), "{text}");
+        // Feed and push besides.
+        assert_eq!(report["left_out"].as_array().map(Vec::len), Some(3), "{text}");
         assert_eq!(judged_books((run, &books), &["--expect-settlement"]).0, 2, "{place}");
     }
     assert_eq!(judged(&GOOD, &["--expect-settlement"]).0, 2, "topics that do not exist");
+}
+
+/// Goal: whatever is shown to the wrong one, not shown, shown wrongly or told wrongly is named.
+/// Method: the table in `misdeeds`.
+#[test]
+fn each_misdeed_is_named() {
+    let halves = MISDEEDS.split_at(MISDEEDS.len() / 2);
+    let unnamed: Vec<String> = std::thread::scope(|scope| {
+        let other = scope.spawn(|| unnamed(halves.1));
+        let one = unnamed(halves.0);
+        one.into_iter().chain(other.join().expect("no panic")).collect()
+    });
+    assert!(unnamed.is_empty(), "{} missed:\n{}", unnamed.len(), unnamed.join("\n"));
+}
+
+fn unnamed(misdeeds: &[(&str, &str, misdeeds::Misdeed)]) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    folder::save(&SETTLED.0, folder.path());
+    let spans = folder.path().join("spans.jsonl");
+    let without = std::fs::read(&spans).expect("the spans");
+    let mut unnamed = Vec::new();
+    for (name, invariant, misdeed) in misdeeds {
+        let mut served = SERVED.clone();
+        let id = misdeed(&mut served);
+        std::fs::write(&spans, &without).expect("the spans");
+        folder::save_served(&served, folder.path());
+        let (code, report, text) = report(folder.path(), &[]);
+        let lines = report["invariants"].as_array().cloned().unwrap_or_default();
+        let line = lines.iter().find(|line| line["invariant"] == *invariant);
+        let named = line.and_then(|line| line["first"]["id"].as_str());
+        if code != 1 || named != Some(&id) {
+            unnamed.push(format!("{name}: {invariant} should name {id}, exit {code}\n{text}"));
+        }
+    }
+    unnamed
+}
+
+/// Goal: a row may lag behind what the feed has not committed, and no other; what is absent is no
+/// fault, unless it must be there. Method: commits below and above a lost row; topics emptied.
+#[test]
+fn what_is_not_served_yet_is_no_fault() {
+    let mut served = SERVED.clone();
+    let newest = served.rows.iter().max_by_key(|(_, row)| row.pos).expect("a row");
+    let (key, pos) = (newest.0.clone(), newest.1.pos);
+    served.rows.remove(&key);
+    for (offset, expected) in [(pos, 0), (pos + 1, 1)] {
+        served.committed = vec![(0, offset), (1, offset)];
+        let (code, _, text) = judged_served(&served, &[]);
+        assert_eq!(code, expected, "committed {offset}, lost {key:?} at {pos}\n{text}");
+    }
+    type Empty = fn(&mut Served);
+    let empties: [(Empty, &str); 2] = [
+        (|it| (it.items.clear(), it.rows.clear(), it.outcomes.clear()).0, "--expect-feed"),
+        (|it| it.outcomes.clear(), "--expect-push"),
+    ];
+    for (empty, flag) in empties {
+        let mut served = SERVED.clone();
+        empty(&mut served);
+        let folder = tempfile::tempdir().expect("a folder");
+        folder::save(&SETTLED.0, folder.path());
+        folder::save_served(&served, folder.path());
+        let journal = folder.path().join("gateway-journal.jsonl");
+        let elsewhere = folder.path().join("elsewhere.jsonl");
+        std::fs::rename(journal, &elsewhere).expect("moved");
+        assert_eq!(report(folder.path(), &[]).0, 0, "{flag}");
+        assert_eq!(report(folder.path(), &[flag]).0, 2, "{flag}");
+        let named = ["--gateway-journal", elsewhere.to_str().expect("a path")];
+        assert_eq!(report(folder.path(), &named).0, 2, "{flag}: a journal without outcomes");
+    }
+    assert_eq!(judged(&GOOD, &["--expect-feed"]).0, 2, "a topic that does not exist");
 }

@@ -65,7 +65,13 @@ pub fn written(subject: Subject, value: &impl serde::Serialize) -> Vec<u8> {
     bytes
 }
 
-fn append(topic: &mut Vec<Rec>, partition: i32, key: &str, value: Vec<u8>, id: Option<OutputId>) {
+pub fn append(
+    topic: &mut Vec<Rec>,
+    partition: i32,
+    key: &str,
+    value: Vec<u8>,
+    id: Option<OutputId>,
+) {
     let mut headers = Pairs::new();
     headers.extend(id.map(|id| ("tapline-src".to_owned(), Some(id.to_string().into_bytes()))));
     let offset = topic.iter().filter(|record| record.partition == partition).count() as i64;

@@ -2,6 +2,7 @@
 
 use super::books::Books;
 use super::good_run::{BUCKETS, INCARNATION, PARTITIONS, Rec, Run, StoredRow};
+use super::served::Served;
 use serde_json::{Value, json};
 use std::{fs, path::Path};
 
@@ -92,13 +93,21 @@ pub fn save(run: &Run, folder: &Path) {
 
 /// Adds the topics of settlement to a folder.
 pub fn save_books(books: &Books, folder: &Path) {
+    topics(
+        &[
+            ("ledger.postings.v1", "postings", &books.postings),
+            ("settlement.parts.v1", "parts", &books.parts),
+            ("settlement.windows.v1", "windows", &books.windows),
+        ],
+        folder,
+    );
+}
+
+/// Topic, file and records each.
+fn topics(topics: &[(&str, &str, &Vec<Rec>)], folder: &Path) {
     let spans = folder.join("spans.jsonl");
     let mut lines = fs::read_to_string(&spans).expect("the spans");
-    for (topic, name, records) in [
-        ("ledger.postings.v1", "postings", &books.postings),
-        ("settlement.parts.v1", "parts", &books.parts),
-        ("settlement.windows.v1", "windows", &books.windows),
-    ] {
+    for (topic, name, records) in topics {
         for partition in 0..PARTITIONS {
             let own = records.iter().filter(|record| record.partition == partition);
             let end = own.map(|record| record.offset + 1).max().unwrap_or(0);
@@ -109,4 +118,62 @@ pub fn save_books(books: &Books, folder: &Path) {
         fs::write(folder.join(format!("{name}.jsonl")), text.join("\n")).expect("a file");
     }
     fs::write(spans, lines).expect("the spans");
+}
+
+/// Adds what customers see and are told.
+pub fn save_served(served: &Served, folder: &Path) {
+    topics(
+        &[
+            ("feed.items.v1", "feed-items", &served.items),
+            ("push.outcomes.v1", "push-outcomes", &served.outcomes),
+        ],
+        folder,
+    );
+    let rows = served.rows.iter().map(|((customer, line), row)| {
+        json!({
+            "incarnation": INCARNATION + 1,
+            "bucket": row.bucket,
+            "period": row.period,
+            "key": customer,
+            "ordering": row.ordering,
+            "item": line,
+            "written_at_us": (1_i64 << 51) + row.pos,
+            "image": hex(&row.image),
+        })
+    });
+    let requests = served.requests.iter().enumerate().map(|(seq, request)| {
+        json!({
+            "seq": seq,
+            "received_us": request.received_us,
+            "platform": "fcm",
+            "key": request.key,
+            "device": "0011223344556677",
+            "title": "Corner shop",
+            "body": "",
+            "body_sha256": request.body_sha256,
+            "answer": request.answer,
+        })
+    });
+    let lives = [("payments.events.v1", INCARNATION + 1), ("feed.items.v1", INCARNATION + 2)];
+    let lives = lives.map(|(topic, incarnation)| {
+        json!({
+            "incarnation": incarnation,
+            "topic": topic,
+            "birth_id": "birth-2",
+            "partitions": PARTITIONS,
+            "buckets": BUCKETS,
+        })
+    });
+    let committed = served.committed.iter();
+    let committed =
+        committed.map(|(partition, offset)| json!({"partition": partition, "offset": offset}));
+    for (name, lines) in [
+        ("feed-rows", rows.collect::<Vec<Value>>()),
+        ("gateway-journal", requests.collect()),
+        ("feed-incarnations", lives.to_vec()),
+        ("feed-offsets", committed.collect()),
+    ] {
+        let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+        fs::write(folder.join(format!("{name}.jsonl")), text.join("\n")).expect("a file");
+    }
 }

@@ -24,6 +24,7 @@ pub fn good_run() -> Run {
     script.world.tick(LogTime(START_MS));
     script.openings();
     script.lives();
+    script.departures();
     for round in 0..14 {
         for _ in 0..40 {
             script.crowd();
@@ -90,6 +91,26 @@ impl Script {
             };
             self.send(&account, Command::ChangeHolder(holder));
         }
+        for number in 0..3 {
+            self.partner(number, false);
+        }
+    }
+
+    /// A second holder of an account, who comes or goes.
+    fn partner(&mut self, number: u64, removed: bool) {
+        let holder = ChangeHolder {
+            customer_id: format!("partner-{number}").into(),
+            role: tapline::domain::account::HolderRole::Disponent,
+            removed,
+        };
+        self.send(&format!("acc-{number}"), Command::ChangeHolder(holder));
+    }
+
+    /// A holder leaves, a card goes to somebody else.
+    fn departures(&mut self) {
+        self.partner(2, true);
+        let passed_on = ChangeCard { customer_id: "partner-1".into(), ..card("acc-5") };
+        self.send("acc-5", Command::ChangeCard(passed_on));
     }
 
     fn lives(&mut self) {

@@ -6,7 +6,7 @@
 
 use super::{
     avro::{self, long, text},
-    books, card_numbers, clear_text,
+    books, card_numbers, clear_text, customers,
     evidence::{COMMANDS, DEAD_LETTERS, EVENTS, Evidence, Rec},
     fold::Fold,
     identity::Source,
@@ -27,8 +27,20 @@ pub struct Shared<'a> {
 /// Most records that are shown of one offender.
 const RECORDS_SHOWN_MAX: usize = 40;
 
-/// `expect`: fewest commands that make a judgement. `settlement`: its topics must be there.
-pub fn audit(evidence: &Evidence, expect: u64, settlement: bool) -> Verdict {
+/// What must be there for a judgement.
+#[derive(Clone, Copy, Default)]
+pub struct Expected {
+    /// Fewest commands.
+    pub commands: u64,
+    /// The topics of settlement.
+    pub settlement: bool,
+    /// The feed's items.
+    pub feed: bool,
+    /// The outcomes of push.
+    pub push: bool,
+}
+
+pub fn audit(evidence: &Evidence, expected: Expected) -> Verdict {
     let mut shared = Shared {
         verdict: Verdict { unjudged: evidence.gaps(), ..Verdict::default() },
         sends: Sends::of(evidence.journal.as_deref().unwrap_or_default()),
@@ -52,8 +64,9 @@ pub fn audit(evidence: &Evidence, expect: u64, settlement: bool) -> Verdict {
     sends.judge(&mut verdict);
     transfers.judge(&mut verdict);
     let seen = verdict.seen.commands;
-    if seen < expect.max(1) && !verdict.is_broken() {
-        verdict.unjudged.push(format!("{seen} commands seen, {} expected", expect.max(1)));
+    let fewest = expected.commands.max(1);
+    if seen < fewest && !verdict.is_broken() {
+        verdict.unjudged.push(format!("{seen} commands seen, {fewest} expected"));
     }
     if evidence.incarnation.is_none() {
         verdict.unjudged.push("no life of the commands log is recorded".to_owned());
@@ -63,7 +76,8 @@ pub fn audit(evidence: &Evidence, expect: u64, settlement: bool) -> Verdict {
             first.records = records(evidence, first, *invariant);
         }
     }
-    verdict.follow(books::judge(evidence, settlement));
+    verdict.follow(books::judge(evidence, expected.settlement));
+    verdict.follow(customers::judge(evidence, expected));
     verdict
 }
 

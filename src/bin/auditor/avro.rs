@@ -4,7 +4,7 @@
 //! `schemas/`, and plain look-ups in what was read. Knows no type of the pipeline. Invariant: a
 //! value counts as read only if every byte of it was used.
 
-use super::evidence::{COMMANDS, EVENTS, PARTS, POSTINGS, WINDOWS};
+use super::evidence::{COMMANDS, EVENTS, FEED_ITEMS, OUTCOMES, PARTS, POSTINGS, WINDOWS};
 use apache_avro::{Schema, rabin::Rabin, reader::datum::GenericDatumReader, types::Value};
 use sha2::{Digest, Sha256};
 use std::{
@@ -24,6 +24,8 @@ const TEXTS: &[(&str, &str)] = &[
     (POSTINGS, include_str!("../../../schemas/ledger.postings.v1/1.avsc")),
     (PARTS, include_str!("../../../schemas/settlement.parts.v1/1.avsc")),
     (WINDOWS, include_str!("../../../schemas/settlement.windows.v1/1.avsc")),
+    (FEED_ITEMS, include_str!("../../../schemas/feed.items.v1/1.avsc")),
+    (OUTCOMES, include_str!("../../../schemas/push.outcomes.v1/1.avsc")),
 ];
 
 /// Largest thing that a value may make the reader allocate.

@@ -4,7 +4,7 @@
 //! goes to stdout, everything else to stderr.
 
 use super::{
-    audit,
+    audit::{self, Expected},
     evidence::Evidence,
     folder,
     live::{self, Sources},
@@ -27,6 +27,7 @@ use std::{path::PathBuf, process::ExitCode};
     version,
     after_long_help = "Examples:\n  \
         tapline-auditor --expect 20000 --journal journal.jsonl\n  \
+        tapline-auditor --expect-feed --expect-push --gateway-journal gateway.jsonl\n  \
         tapline-auditor --kafka broker:9092 --cassandra db:9042 --save evidence/\n  \
         tapline-auditor --evidence evidence/ --output json"
 )]
@@ -52,15 +53,27 @@ pub struct Cli {
     /// Group whose committed offsets are judged
     #[arg(long, default_value = "tapline.authorisation")]
     group: String,
+    /// Group of the feed, whose committed offsets say which of its rows must be there
+    #[arg(long, default_value = "tapline.feed", value_name = "GROUP")]
+    feed_group: String,
     /// The producer's journal, JSON lines
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
+    /// The journal of the gateway that pushes went to, JSON lines
+    #[arg(long, value_name = "FILE")]
+    gateway_journal: Option<PathBuf>,
     /// Fewest commands that make a judgement
     #[arg(long, default_value_t = 1, value_name = "COMMANDS")]
     expect: u64,
     /// Without judgement where a topic of settlement is absent or empty
     #[arg(long)]
     expect_settlement: bool,
+    /// Without judgement where the topic of feed items is absent or empty
+    #[arg(long)]
+    expect_feed: bool,
+    /// Without judgement where the topic of push outcomes is absent or empty
+    #[arg(long)]
+    expect_push: bool,
     /// Judge a folder that was saved before, instead of servers
     #[arg(long, value_name = "FOLDER", conflicts_with = "save")]
     evidence: Option<PathBuf>,
@@ -94,7 +107,13 @@ pub fn run() -> ExitCode {
             return ExitCode::from(NOT_JUDGED);
         }
     };
-    let verdict = audit::audit(&evidence, cli.expect, cli.expect_settlement);
+    let expected = Expected {
+        commands: cli.expect,
+        settlement: cli.expect_settlement,
+        feed: cli.expect_feed,
+        push: cli.expect_push,
+    };
+    let verdict = audit::audit(&evidence, expected);
     match cli.output {
         Output::Text => print!("{}", report::text(&verdict)),
         Output::Json => print!("{}", report::json(&verdict)),
@@ -108,6 +127,9 @@ fn gather(cli: &Cli) -> Result<Evidence, String> {
         if let Some(path) = &cli.journal {
             evidence.journal = Some(folder::journal(path)?);
         }
+        if let Some(path) = &cli.gateway_journal {
+            evidence.served.requests = Some(folder::requests(path)?);
+        }
         return Ok(evidence);
     }
     let evidence = live::gather(&Sources {
@@ -117,7 +139,9 @@ fn gather(cli: &Cli) -> Result<Evidence, String> {
         keyspace: cli.keyspace.clone(),
         topic_prefix: cli.topic_prefix.clone(),
         group: cli.group.clone(),
+        feed_group: cli.feed_group.clone(),
         journal: cli.journal.clone(),
+        gateway_journal: cli.gateway_journal.clone(),
         all_replicas: cli.all_replicas,
     })?;
     if let Some(path) = &cli.save {

@@ -12,6 +12,8 @@ pub const DEAD_LETTERS: &str = "authorisation.dead-letters.v1";
 pub const POSTINGS: &str = "ledger.postings.v1";
 pub const PARTS: &str = "settlement.parts.v1";
 pub const WINDOWS: &str = "settlement.windows.v1";
+pub const FEED_ITEMS: &str = "feed.items.v1";
+pub const OUTCOMES: &str = "push.outcomes.v1";
 /// The key of records that concern a whole partition.
 pub const PARTITION_KEY: &str = "tapline.partition";
 
@@ -171,6 +173,55 @@ pub enum SendState {
     Acked,
 }
 
+/// A row of `feed_item`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FeedRow {
+    pub incarnation: i32,
+    pub bucket: i32,
+    /// Months since 1970; -1 for the accounts of a customer.
+    pub period: i32,
+    pub key: Box<str>,
+    pub ordering: i64,
+    pub item: Box<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_at_us: Option<i64>,
+    #[serde(with = "super::folder::hexadecimal")]
+    pub image: Box<[u8]>,
+}
+
+/// One request in the gateway's journal; what else it notes is not judged.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Request {
+    pub received_us: i64,
+    pub platform: Box<str>,
+    /// The idempotency key.
+    pub key: Box<str>,
+    /// Of what was said; empty where it could not be read.
+    pub body_sha256: Box<str>,
+    /// `accepted`, or what was answered instead.
+    pub answer: Box<str>,
+}
+
+/// What customers were shown and told; empty where feed and push do not run.
+#[derive(Clone, Debug, Default)]
+pub struct Served {
+    pub items: Topic,
+    pub rows: Vec<FeedRow>,
+    /// Of the feed's group on the events; a partition without one must have all its rows.
+    pub committed: Vec<Committed>,
+    /// The recorded lives of the events and of the feed's items, as far as there are any.
+    pub lives: Vec<Incarnation>,
+    pub outcomes: Topic,
+    /// Absent: nobody kept a journal.
+    pub requests: Option<Vec<Request>>,
+}
+
+impl Served {
+    pub fn life(&self, topic: &str) -> Option<&Incarnation> {
+        self.lives.iter().find(|life| life.topic.ends_with(topic))
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
     pub spans: Vec<Span>,
@@ -187,12 +238,17 @@ pub struct Evidence {
     pub incarnation: Option<Incarnation>,
     /// Absent: nobody kept one.
     pub journal: Option<Vec<JournalLine>>,
+    pub served: Served,
 }
 
 impl Evidence {
     /// Partitions of the commands topic.
     pub fn partitions(&self) -> i32 {
-        self.spans.iter().filter(|span| span.topic == COMMANDS).count() as i32
+        self.partitions_of(COMMANDS)
+    }
+
+    pub fn partitions_of(&self, topic: &str) -> i32 {
+        self.spans.iter().filter(|span| span.topic == topic).count() as i32
     }
 
     /// Offsets of commands that came while the evidence was gathered: not judged.
@@ -214,6 +270,8 @@ impl Evidence {
             POSTINGS => &self.postings,
             PARTS => &self.parts,
             WINDOWS => &self.windows,
+            FEED_ITEMS => &self.served.items,
+            OUTCOMES => &self.served.outcomes,
             _ => &self.dead_letters,
         }
     }
@@ -232,8 +290,9 @@ impl Evidence {
                 gaps.push(format!("{name} has partitions {numbers:?}, unlike {COMMANDS}"));
             }
         }
-        let settlement = |span: &&Span| [POSTINGS, PARTS, WINDOWS].contains(&&*span.topic);
-        gaps.extend(self.spans.iter().filter(settlement).filter_map(|span| self.gap(span)));
+        let others = [POSTINGS, PARTS, WINDOWS, FEED_ITEMS, OUTCOMES];
+        let is_other = |span: &&Span| others.contains(&&*span.topic);
+        gaps.extend(self.spans.iter().filter(is_other).filter_map(|span| self.gap(span)));
         if self.partitions() == 0 {
             gaps.push(format!("{COMMANDS} has no partition"));
         }

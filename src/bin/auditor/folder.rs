@@ -2,10 +2,10 @@
 //!
 //! Owns the file names and line formats. Bytes are hexadecimal. Invariant: what is saved loads as
 //! the same evidence; a missing or unreadable file is an error, never an empty topic,
-//! but for the topics of settlement, whose spans then say that they are not there.
+//! but for the topics of settlement, feed and push, whose spans then say that they are not there.
 
 use super::evidence::{
-    Committed, Evidence, Headers, Incarnation, JournalLine, Rec, StoredRow, Topic,
+    Committed, Evidence, Headers, Incarnation, JournalLine, Rec, Request, Served, StoredRow, Topic,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -21,6 +21,12 @@ const DEAD_LETTERS: &str = "dead-letters.jsonl";
 const POSTINGS: &str = "postings.jsonl";
 const PARTS: &str = "parts.jsonl";
 const WINDOWS: &str = "windows.jsonl";
+const FEED_ITEMS: &str = "feed-items.jsonl";
+const FEED_ROWS: &str = "feed-rows.jsonl";
+const FEED_OFFSETS: &str = "feed-offsets.jsonl";
+const FEED_INCARNATIONS: &str = "feed-incarnations.jsonl";
+const OUTCOMES: &str = "push-outcomes.jsonl";
+const REQUESTS: &str = "gateway-journal.jsonl";
 const HEADS: &str = "heads.jsonl";
 const SIDES: &str = "sides.jsonl";
 const OFFSETS: &str = "offsets.jsonl";
@@ -67,6 +73,7 @@ pub fn load(folder: &Path) -> Result<Evidence, String> {
         committed: lines::<Committed>(folder, OFFSETS)?,
         incarnation: lines::<Incarnation>(folder, INCARNATION)?.pop(),
         journal: None,
+        served: served(folder)?,
     };
     if folder.join(JOURNAL).exists() {
         evidence.journal = Some(journal(&folder.join(JOURNAL))?);
@@ -74,23 +81,44 @@ pub fn load(folder: &Path) -> Result<Evidence, String> {
     Ok(evidence)
 }
 
+fn served(folder: &Path) -> Result<Served, String> {
+    let journal = folder.join(REQUESTS);
+    Ok(Served {
+        items: kept(folder, FEED_ITEMS)?,
+        rows: kept_lines(folder, FEED_ROWS)?,
+        committed: kept_lines(folder, FEED_OFFSETS)?,
+        lives: kept_lines(folder, FEED_INCARNATIONS)?,
+        outcomes: kept(folder, OUTCOMES)?,
+        requests: if journal.exists() { Some(requests(&journal)?) } else { None },
+    })
+}
+
+/// The gateway's journal.
+pub fn requests(path: &Path) -> Result<Vec<Request>, String> {
+    all(path)
+}
+
 /// The producer's journal.
 pub fn journal(path: &Path) -> Result<Vec<JournalLine>, String> {
+    all(path)
+}
+
+fn lines<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>, String> {
+    all(&folder.join(name))
+}
+
+fn all<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
     let mut all = Vec::new();
-    each(path, |line: JournalLine| {
+    each(path, |line| {
         all.push(line);
         Ok(())
     })?;
     Ok(all)
 }
 
-fn lines<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>, String> {
-    let mut all = Vec::new();
-    each(&folder.join(name), |line| {
-        all.push(line);
-        Ok(())
-    })?;
-    Ok(all)
+/// As `kept`, of a table.
+fn kept_lines<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>, String> {
+    if folder.join(name).exists() { lines(folder, name) } else { Ok(Vec::new()) }
 }
 
 /// A topic that a folder may lack: it was saved where the stage that writes it was not built.
@@ -176,6 +204,8 @@ pub fn save(evidence: &Evidence, folder: &Path) -> Result<(), String> {
         (POSTINGS, &evidence.postings),
         (PARTS, &evidence.parts),
         (WINDOWS, &evidence.windows),
+        (FEED_ITEMS, &evidence.served.items),
+        (OUTCOMES, &evidence.served.outcomes),
     ] {
         let records = topic.iter().flat_map(|(number, all)| all.iter().map(|rec| (*number, rec)));
         write(folder, name, records.map(|(number, rec)| record_line(number, rec)))?;
@@ -184,9 +214,30 @@ pub fn save(evidence: &Evidence, folder: &Path) -> Result<(), String> {
     write(folder, SIDES, evidence.sides.iter().map(row_line))?;
     write(folder, OFFSETS, evidence.committed.iter())?;
     write(folder, INCARNATION, evidence.incarnation.iter())?;
+    let served = &evidence.served;
+    write(folder, FEED_ROWS, served.rows.iter())?;
+    write(folder, FEED_OFFSETS, served.committed.iter())?;
+    write(folder, FEED_INCARNATIONS, served.lives.iter())?;
+    if let Some(requests) = &served.requests {
+        write(folder, REQUESTS, requests.iter())?;
+    }
     match &evidence.journal {
         Some(journal) => write(folder, JOURNAL, journal.iter()),
         None => Ok(()),
+    }
+}
+
+/// Bytes of a row as hexadecimal text.
+pub mod hexadecimal {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&super::hex(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Box<[u8]>, D::Error> {
+        let text = String::deserialize(from)?;
+        super::unhex(&text).map(Vec::into_boxed_slice).map_err(D::Error::custom)
     }
 }
 

@@ -7,8 +7,8 @@
 
 use super::{
     evidence::{
-        COMMANDS, Committed, DEAD_LETTERS, EVENTS, Evidence, Headers, Incarnation, PARTS, POSTINGS,
-        Rec, Span, StoredRow, Topic, WINDOWS,
+        COMMANDS, Committed, DEAD_LETTERS, EVENTS, Evidence, FEED_ITEMS, FeedRow, Headers,
+        Incarnation, OUTCOMES, PARTS, POSTINGS, Rec, Span, StoredRow, Topic, WINDOWS,
     },
     folder,
 };
@@ -39,7 +39,9 @@ pub struct Sources {
     pub keyspace: String,
     pub topic_prefix: String,
     pub group: String,
+    pub feed_group: String,
     pub journal: Option<PathBuf>,
+    pub gateway_journal: Option<PathBuf>,
     pub all_replicas: bool,
 }
 
@@ -47,13 +49,20 @@ pub struct Sources {
 pub fn gather(sources: &Sources) -> Result<Evidence, String> {
     let reader = Reader::open(&kafka(sources), &sources.group)
         .map_err(|error| format!("kafka {}: {error}", sources.kafka))?;
-    let mut evidence = Evidence { committed: committed(&reader, sources)?, ..Evidence::default() };
+    let own = committed(&reader, sources, COMMANDS, &sources.group)?;
+    let mut evidence = Evidence { committed: own, ..Evidence::default() };
+    let has_feed = exists(&reader, sources, FEED_ITEMS);
+    if has_feed {
+        let group = &sources.feed_group;
+        let reader = Reader::open(&kafka(sources), group).map_err(|error| error.to_string())?;
+        evidence.served.committed = committed(&reader, sources, EVENTS, group)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    runtime.block_on(rows(sources, &mut evidence))?;
+    runtime.block_on(rows(sources, has_feed, &mut evidence))?;
     for name in [COMMANDS, EVENTS, DEAD_LETTERS] {
         let topic = topic(&reader, sources, name, &mut evidence.spans)?;
         match name {
@@ -66,9 +75,13 @@ pub fn gather(sources: &Sources) -> Result<Evidence, String> {
         }
     }
     settlement(&reader, sources, &mut evidence)?;
+    served(&reader, sources, &mut evidence)?;
     note_growth(&reader, sources, &mut evidence.spans)?;
     if let Some(path) = &sources.journal {
         evidence.journal = Some(folder::journal(path)?);
+    }
+    if let Some(path) = &sources.gateway_journal {
+        evidence.served.requests = Some(folder::requests(path)?);
     }
     Ok(evidence)
 }
@@ -100,9 +113,19 @@ fn kafka(sources: &Sources) -> KafkaSettings {
     }
 }
 
-fn committed(reader: &Reader, sources: &Sources) -> Result<Vec<Committed>, String> {
-    let topic = format!("{}{COMMANDS}", sources.topic_prefix);
-    let failed = |error| format!("{topic}, group {}: {error}", sources.group);
+fn exists(reader: &Reader, sources: &Sources, name: &str) -> bool {
+    let found = reader.partitions(&format!("{}{name}", sources.topic_prefix));
+    !found.is_ok_and(|partitions| partitions.is_empty())
+}
+
+fn committed(
+    reader: &Reader,
+    sources: &Sources,
+    name: &str,
+    group: &str,
+) -> Result<Vec<Committed>, String> {
+    let topic = format!("{}{name}", sources.topic_prefix);
+    let failed = |error| format!("{topic}, group {group}: {error}");
     let partitions = reader.partitions(&topic).map_err(failed)?;
     if partitions.is_empty() {
         return Err(format!("{topic} does not exist"));
@@ -119,9 +142,7 @@ fn committed(reader: &Reader, sources: &Sources) -> Result<Vec<Committed>, Strin
 /// The topics of settlement that exist, each after what its stage reads.
 fn settlement(reader: &Reader, sources: &Sources, evidence: &mut Evidence) -> Result<(), String> {
     for name in [POSTINGS, PARTS, WINDOWS] {
-        let full = format!("{}{name}", sources.topic_prefix);
-        let found = reader.partitions(&full);
-        if found.is_ok_and(|partitions| partitions.is_empty()) {
+        if !exists(reader, sources, name) {
             return Ok(());
         }
         std::thread::park_timeout(SETTLING);
@@ -130,6 +151,22 @@ fn settlement(reader: &Reader, sources: &Sources, evidence: &mut Evidence) -> Re
             POSTINGS => evidence.postings = topic,
             PARTS => evidence.parts = topic,
             _ => evidence.windows = topic,
+        }
+    }
+    Ok(())
+}
+
+/// What feed and push wrote, each after what its stage reads.
+fn served(reader: &Reader, sources: &Sources, evidence: &mut Evidence) -> Result<(), String> {
+    for name in [FEED_ITEMS, OUTCOMES] {
+        if !exists(reader, sources, name) {
+            return Ok(());
+        }
+        std::thread::park_timeout(SETTLING);
+        let topic = topic(reader, sources, name, &mut evidence.spans)?;
+        match name {
+            FEED_ITEMS => evidence.served.items = topic,
+            _ => evidence.served.outcomes = topic,
         }
     }
     Ok(())
@@ -181,7 +218,7 @@ fn topic(
 
 // ---------------------------------------------------------------------- tables
 
-async fn rows(sources: &Sources, evidence: &mut Evidence) -> Result<(), String> {
+async fn rows(sources: &Sources, has_feed: bool, evidence: &mut Evidence) -> Result<(), String> {
     let settings = CassandraSettings {
         contact: sources.cassandra.clone(),
         keyspace: sources.keyspace.clone(),
@@ -195,7 +232,8 @@ async fn rows(sources: &Sources, evidence: &mut Evidence) -> Result<(), String> 
     };
     let session = session::connect(&settings).await.map_err(|error| error.to_string())?;
     let (keyspace, all) = (&sources.keyspace, sources.all_replicas);
-    evidence.incarnation = incarnation(&session, keyspace, &sources.topic_prefix).await?;
+    let prefix = &sources.topic_prefix;
+    evidence.incarnation = incarnation(&session, keyspace, prefix, COMMANDS).await?;
     let columns = "incarnation, log_partition, bucket, key";
     let heads =
         format!("SELECT {columns}, writetime(image), image FROM {keyspace}.authorisation_head");
@@ -229,16 +267,49 @@ async fn rows(sources: &Sources, evidence: &mut Evidence) -> Result<(), String> 
             image: image.into(),
         });
     };
-    each(&session, sides, all, take).await
+    each(&session, sides, all, take).await?;
+    if !has_feed {
+        return Ok(());
+    }
+    for name in [EVENTS, FEED_ITEMS] {
+        let life = incarnation(&session, keyspace, prefix, name).await?;
+        evidence.served.lives.extend(life);
+    }
+    evidence.served.rows = feed_rows(&session, keyspace, all).await?;
+    Ok(())
 }
 
-/// The newest life that is recorded of the commands topic.
+async fn feed_rows(session: &Session, keyspace: &str, all: bool) -> Result<Vec<FeedRow>, String> {
+    let mut rows = Vec::new();
+    let query = format!(
+        "SELECT incarnation, bucket, period, key, ordering, item, writetime(image), image \
+         FROM {keyspace}.feed_item"
+    );
+    type Row = (i32, i32, i32, String, i64, String, Option<i64>, Vec<u8>);
+    let take = |(incarnation, bucket, period, key, ordering, item, at_us, image): Row| {
+        rows.push(FeedRow {
+            incarnation,
+            bucket,
+            period,
+            key: key.into(),
+            ordering,
+            item: item.into(),
+            written_at_us: at_us,
+            image: image.into(),
+        });
+    };
+    each(session, query, all, take).await?;
+    Ok(rows)
+}
+
+/// The newest life that is recorded of a topic.
 async fn incarnation(
     session: &Session,
     keyspace: &str,
     prefix: &str,
+    name: &str,
 ) -> Result<Option<Incarnation>, String> {
-    let topic = format!("{prefix}{COMMANDS}");
+    let topic = format!("{prefix}{name}");
     let query = format!(
         "SELECT incarnation, topic, birth_id, partitions, buckets FROM {keyspace}.log_incarnation"
     );

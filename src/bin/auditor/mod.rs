@@ -7,11 +7,14 @@
 //! `cli` flags; `live` and `folder` where evidence comes from, `evidence` its shape; `audit` the
 //! order of work, `fold` a partition; `outputs`, `letters`, `rows`, `sends`, `transfers`,
 //! `messages`, `money` and `accounts` what is judged; `books` the order of settlement, `taken` its
-//! records, `postings`, `moves`, `parts` and `windows` what is judged of it; `clear_text`, `card_numbers` card numbers;
+//! records, `postings`, `moves`, `parts` and `windows` what is judged of it; `customers` the order of
+//! feed and push, `audience`, `shown`, `feed`, `feed_rows` what is shown to whom, `push`, `requests`
+//! what they were told; `clear_text`, `card_numbers` card numbers;
 //! `commands`, `avro`, `identity`, `currencies` how things are read; `verdict` and
 //! `report` what comes out.
 
 mod accounts;
+mod audience;
 mod audit;
 mod avro;
 mod books;
@@ -20,7 +23,10 @@ mod clear_text;
 pub mod cli;
 mod commands;
 mod currencies;
+mod customers;
 mod evidence;
+mod feed;
+mod feed_rows;
 mod fold;
 mod folder;
 mod identity;
@@ -32,9 +38,12 @@ mod moves;
 mod outputs;
 mod parts;
 mod postings;
+mod push;
 mod report;
+mod requests;
 mod rows;
 mod sends;
+mod shown;
 mod taken;
 mod transfers;
 mod verdict;

@@ -13,7 +13,8 @@ pub fn text(verdict: &Verdict) -> String {
     let _ = writeln!(
         out,
         "seen: {} partitions, {} commands, {} events ({} copies), {} fresh ticks, \
-         {} dead letters, {} heads, {} side rows",
+         {} dead letters, {} heads, {} side rows, {} feed items, {} feed rows, {} outcomes, \
+         {} requests",
         seen.partitions,
         seen.commands,
         seen.events,
@@ -22,6 +23,10 @@ pub fn text(verdict: &Verdict) -> String {
         seen.dead_letters,
         seen.heads,
         seen.sides,
+        seen.feed_items,
+        seen.feed_rows,
+        seen.outcomes,
+        seen.requests,
     );
     let none = Tally::default();
     for (invariant, says) in Invariant::ALL {

@@ -25,6 +25,8 @@ pub enum Invariant {
     P4,
     P5,
     P7,
+    P9,
+    P10,
     P11,
     P12,
     P14,
@@ -55,6 +57,11 @@ impl Invariant {
         (Self::P4, "a row equals the fold of the log up to its position"),
         (Self::P5, "committed offsets stand at a fresh tick or 0, below the log's end"),
         (Self::P7, "keys stand in their partition and bucket, the log is the recorded one"),
+        (Self::P9, "per event and holder at it one item, for nobody else; rows are the newest"),
+        (
+            Self::P10,
+            "an obligation ends once; delivered was accepted; one body per key, none muted",
+        ),
         (Self::P11, "each bad record is a dead letter once, unchanged; nothing passes it"),
         (Self::P12, "acked: exactly one decision; unknown: at most one; never sent: none"),
         (Self::P14, "no card number in clear"),
@@ -99,6 +106,12 @@ pub struct Seen {
     pub dead_letters: u64,
     pub heads: u64,
     pub sides: u64,
+    /// Without copies.
+    pub feed_items: u64,
+    pub feed_rows: u64,
+    /// Without repeats.
+    pub outcomes: u64,
+    pub requests: u64,
 }
 
 #[derive(Debug, Default)]
@@ -166,6 +179,10 @@ impl Verdict {
             tally.breaches += more.breaches;
             tally.first = tally.first.take().or(more.first);
         }
+        self.seen.feed_items += later.seen.feed_items;
+        self.seen.feed_rows += later.seen.feed_rows;
+        self.seen.outcomes += later.seen.outcomes;
+        self.seen.requests += later.seen.requests;
         self.unjudged.extend(later.unjudged);
         self.left_out.extend(later.left_out);
     }
