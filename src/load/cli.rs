@@ -14,6 +14,7 @@ use crate::console::{
 };
 use crate::domain::{money::Currency, time::LogTime};
 use crate::operator::{
+    clearing,
     demo::{self, Speed},
     stacks,
 };
@@ -347,5 +348,7 @@ fn measure_clearing(
     };
     let start = Start::of(config, &args.home.join("worker.log"));
     let start = start.map_err(|error| error.to_string())?;
-    closing::run(common, config, &settings, start, &args.home)
+    closing::run(config, &settings, start, &args.home, |file| {
+        clearing::import_now(common, config, file)
+    })
 }

@@ -16,16 +16,12 @@ use crate::adapters::kafka::{client, reader::Reader};
 use crate::clearing::{header::Header, reading::Form, row::FileKind, synthetic::Synthetic};
 use crate::codec::topics::POSTINGS;
 use crate::config::Config;
-use crate::console::{common::Common, print::say};
+use crate::console::print::say;
 use crate::domain::{
     command::{Command, Credit, CreditKind, OpenAccount, Tick},
     cycle::Day,
     money::Currency,
     time::{DAY_MS, LogTime},
-};
-use crate::operator::{
-    acting::Acting,
-    clearing::{self, FileArgs, ImportArgs},
 };
 use crate::runtime::telemetry;
 use serde::Serialize;
@@ -121,13 +117,14 @@ impl Report {
 }
 
 /// Runs everything; the installation must be fresh. `start`: how a worker of it is started; it gets
-/// every stage of settlement, and no clock but this run's.
+/// every stage of settlement, and no clock but this run's. `import`: the import that people run, to
+/// the file's last ack; errors are its exit codes.
 pub fn run(
-    common: &Common,
     config: &Config,
     settings: &Settings,
     start: Start,
     folder: &Path,
+    import: impl FnOnce(&Path) -> Result<(), i32>,
 ) -> Outcome<Report> {
     let start = start.with("worker.stages", "authorisation,settlement");
     let start = start.with("runtime.ticks", "off");
@@ -149,10 +146,7 @@ pub fn run(
 
     let before = settings.accounts as i64;
     let begun_ns = telemetry::steady_ns();
-    let file = FileArgs { file: path.clone(), form: None };
-    let acting = Acting { execute: true, yes: true };
-    let imported = clearing::import_file(common, config, &ImportArgs { file, acting });
-    imported.map_err(|code| format!("the import ended with {code}"))?;
+    import(&path).map_err(|code| format!("the import ended with {code}"))?;
     let import_seconds = telemetry::seconds_since(begun_ns);
     run.await_posted(before + settings.lines as i64)?;
     let posted_seconds = telemetry::seconds_since(begun_ns);

@@ -242,7 +242,7 @@ mod tests {
     };
 
     /// Goal: an operator's word reaches exactly the stage it is for. Method: both words to every
-    /// stage of this release; a command where commands are read, else a record of the partition
+    /// stage whose input has a birth; a command where commands are read, else a record of the partition
     /// from which the stage, and no other, reads the word again.
     #[test]
     fn words_by_stage() {
@@ -250,7 +250,9 @@ mod tests {
         let scopes =
             [Scope::FuseRelease { through_offset }, Scope::EndDiversionOf { key, through_offset }];
         let mut words = 0;
-        for (stage, spec) in crate::codec::topics::inputs() {
+        let is_read = |stage: &&str| ["authorisation", "posting", "windows"].contains(stage);
+        let inputs = crate::codec::topics::inputs();
+        for (stage, spec) in inputs.filter(|(stage, _)| is_read(stage)) {
             for scope in &scopes {
                 match Written::of(stage, spec.topic, scope).expect("every stage has a record") {
                     Written::Command(command) => {

@@ -55,7 +55,11 @@ pub enum RulesCommand {
     List,
     /// The text of a version as it was stored
     #[command(after_help = "Example:\n  tapline rules show 1 > rules/1.toml")]
-    Show { version: i32 },
+    Show {
+        // `version` is the name of the flag that every command has.
+        #[arg(id = "number", value_name = "VERSION")]
+        version: i32,
+    },
 }
 
 pub fn run(common: &Common, command: RulesCommand) -> i32 {

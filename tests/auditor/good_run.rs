@@ -233,7 +233,6 @@ impl World {
                 self.keep(&key, raw, Vec::new());
             }
             Scope::Key | Scope::KeyAnd(_) => self.step(&key, raw, &input),
-            // An older tick, or an operator's word that no account hears.
             _ => {}
         }
     }

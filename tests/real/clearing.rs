@@ -31,6 +31,7 @@ use tapline::domain::{
     window::{Source, WindowBody, WindowEvent, WindowInstructed},
 };
 use tapline::load::closing;
+use tapline::operator::clearing::import_now;
 use tapline::producer::amount;
 use tapline::worker::{EXIT_DONE, EXIT_REFUSED};
 
@@ -337,7 +338,8 @@ pub fn closing_beside_presentments(ground: &Ground) {
     let common =
         Common { config: None, settings: Vec::new(), output: Output::Text, no_progress: true };
     let start = site.start(1, &SETTINGS);
-    let report = closing::run(&common, &site.config, &settings, start, &site.folder)
+    let import = |file: &Path| import_now(&common, &site.config, file);
+    let report = closing::run(&site.config, &settings, start, &site.folder, import)
         .unwrap_or_else(|reason| panic!("{reason}"));
     assert!(report.window_items > LINES as i64, "the lines and what went on beside: {report:?}");
     println!("  {}", report.shown().replace('\n', "\n  "));

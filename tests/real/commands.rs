@@ -185,11 +185,10 @@ fn resolve(site: &Site, id: &str) {
         _ => None,
     });
     assert_eq!(resolved.collect::<Vec<_>>(), [Box::from(id)], "one decision");
-    until("the row knows it", 10, || match asked(site, &executed) {
-        (Some(EXIT_REFUSED), _) => Ok(()),
-        (code, text) => Err(format!("the second time: {code:?} {text}")),
-    });
+    // At once, before the row knows of the first; and again once it does.
+    assert_eq!(asked(site, &executed).0, Some(EXIT_REFUSED), "the second time");
     assert!(list(&said(site, &["exceptions", "list"])).is_empty(), "nothing is open");
+    assert_eq!(asked(site, &executed).0, Some(EXIT_REFUSED), "the third time");
     assert_eq!(list(&said(site, &["exceptions", "list", "--all"])).len(), 1);
 }
 

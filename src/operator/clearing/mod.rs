@@ -29,7 +29,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use std::{
     fs::File,
     io::{BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// How a file is written.
@@ -148,8 +148,12 @@ pub struct MakeArgs {
     date: String,
 }
 
-/// `tapline clearing import` for whoever has a configuration already.
-pub use import::run as import_file;
+/// `tapline clearing import FILE --execute --yes`, for whoever has a configuration already.
+pub fn import_now(common: &Common, config: &Config, file: &Path) -> Result<(), i32> {
+    let file = FileArgs { file: file.to_owned(), form: None };
+    let acting = Acting { execute: true, yes: true };
+    import::run(common, config, &ImportArgs { file, acting })
+}
 
 pub fn run(common: &Common, command: ClearingCommand) -> i32 {
     let done = match command {

@@ -34,6 +34,10 @@ use std::{sync::mpsc, time::Duration};
 
 /// How long the ack, and then the answer, is waited for.
 const WAIT: Duration = Duration::from_secs(30);
+/// How far rows follow the log where all is well, and more.
+const ROWS_FOLLOW: Duration = Duration::from_secs(3);
+/// An answer stands in the log before the row that it led to.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Plan {
@@ -149,7 +153,7 @@ pub fn run(common: &Common, config: &Config, args: &ResolveArgs) -> Result<(), i
     let offset = publish(config, &plan, &record)?;
     plan.written_at = Some(format!("{}:{offset}", answers.partition));
     acting::note("exceptions resolve", &format!("{} {}", plan.key, plan.exception));
-    let answer = answers.of(offset, &plan.exception);
+    let answer = answered(config, args, &answers, offset);
     if let Ok(body) = &answer {
         plan.answer = Some(match body {
             WindowBody::ResolutionRefused(refused) => word(&refused.refusal),
@@ -161,6 +165,34 @@ pub fn run(common: &Common, config: &Config, args: &ResolveArgs) -> Result<(), i
         WindowBody::ResolutionRefused(_) => Err(EXIT_BAD),
         _ => Ok(()),
     }
+}
+
+/// What the windows stage says to the decision at this offset.
+///
+/// To the same decision once more it says nothing. Rows follow the log by a moment, so one that was
+/// given just before is seen here at the latest. Errors: exit code 4 then, 5 without an answer.
+fn answered(
+    config: &Config,
+    args: &ResolveArgs,
+    answers: &Answers,
+    offset: i64,
+) -> Result<WindowBody, i32> {
+    if let Some(body) = answers.of(offset, &args.id, ROWS_FOLLOW)? {
+        return Ok(body);
+    }
+    let (_, exception) = find(config, &args.id, &args.filter)?;
+    let is_resolved = exception.resolution.is_some();
+    let rest = if is_resolved { LAST_LOOK } else { WAIT };
+    if let Some(body) = answers.of(offset, &args.id, rest)? {
+        return Ok(body);
+    }
+    if is_resolved {
+        say("refused: it was resolved in the same way a moment ago; this decision changed nothing");
+        return Err(EXIT_REFUSED);
+    }
+    say("no answer within 30 s: the decision is written and takes effect when the windows stage \
+         reads it (`tapline lag --stage windows`)");
+    Err(EXIT_UNREACHABLE)
 }
 
 /// Writes the decision under its key; its offset. Errors: exit code 5 without an ack.
@@ -211,10 +243,11 @@ impl<'a> Answers<'a> {
         Ok(Self { outputs, topic, partition })
     }
 
-    /// What was decided about the record at this offset. Errors: exit code 5 without an answer.
-    fn of(&self, offset: i64, exception: &str) -> Result<WindowBody, i32> {
+    /// What was decided about the record at this offset, if it was told within that time. Errors:
+    /// exit code 5 where Kafka does not answer.
+    fn of(&self, offset: i64, exception: &str, wait: Duration) -> Result<Option<WindowBody>, i32> {
         let config = self.outputs.config;
-        let until_ms = telemetry::steady_ms() + WAIT.as_millis() as u64;
+        let until_ms = telemetry::steady_ms() + wait.as_millis() as u64;
         while telemetry::steady_ms() < until_ms {
             let next = self.outputs.reader.next(Duration::from_millis(200));
             let Some((_, raw)) = next.map_err(|error| logs::unreachable(config, error))? else {
@@ -233,12 +266,10 @@ impl<'a> Answers<'a> {
                 EXIT_FAILED
             })?;
             if is_about(&event.body, exception) {
-                return Ok(event.body);
+                return Ok(Some(event.body));
             }
         }
-        say("no answer within 30 s: the decision is written and takes effect when the windows \
-             stage reads it (`tapline lag --stage windows`)");
-        Err(EXIT_UNREACHABLE)
+        Ok(None)
     }
 }
 
