@@ -20,6 +20,8 @@ pub enum Subject {
     Windows,
     WindowsHead,
     WindowsSide,
+    FeedItems,
+    PushOutcomes,
 }
 
 impl Subject {
@@ -34,6 +36,8 @@ impl Subject {
         Subject::Windows,
         Subject::WindowsHead,
         Subject::WindowsSide,
+        Subject::FeedItems,
+        Subject::PushOutcomes,
     ];
 
     /// The name of its folder under `schemas/`; for a topic, the topic's name.
@@ -49,6 +53,8 @@ impl Subject {
             Subject::Windows => "settlement.windows.v1",
             Subject::WindowsHead => "windows.head",
             Subject::WindowsSide => "windows.side",
+            Subject::FeedItems => "feed.items.v1",
+            Subject::PushOutcomes => "push.outcomes.v1",
         }
     }
 }
@@ -81,6 +87,8 @@ const TEXTS: &[(Subject, u32, &str)] = texts! {
     Windows 1 "settlement.windows.v1/1.avsc",
     WindowsHead 1 "windows.head/1.avsc",
     WindowsSide 1 "windows.side/1.avsc",
+    FeedItems 1 "feed.items.v1/1.avsc",
+    PushOutcomes 1 "push.outcomes.v1/1.avsc",
 };
 
 static VERSIONS: LazyLock<Vec<Version>> = LazyLock::new(|| {
