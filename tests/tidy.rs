@@ -17,8 +17,8 @@ use tree::{SourceFile, documents, root, sources};
 /// `logging` and `stack` stand beside the layers, below `config`; `producer` decides what is sent
 /// and knows the domain alone.
 const LAYERS: &[&str] = &[
-    "bin", "operator", "load", "console", "worker", "config", "logging", "stack", "adapters",
-    "runtime", "clearing", "codec", "producer", "stages", "domain",
+    "bin", "operator", "load", "console", "worker", "api", "config", "logging", "stack",
+    "adapters", "runtime", "clearing", "codec", "producer", "stages", "domain",
 ];
 
 /// (file, layer it names, why). The file is below `src/`.
@@ -33,7 +33,7 @@ const DIRECTIONS_EXCEPTED: &[(&str, &str, &str)] = &[(
 /// `serde` alone.
 const HOMES: &[(&str, &[&str])] = &[
     ("apache_avro", &["codec/", "bin/auditor/"]),
-    ("axum", &["adapters/http/"]),
+    ("axum", &["adapters/http/", "api/"]),
     ("backon", &["runtime/failure.rs"]),
     ("clap", &["bin/", "operator/", "load/", "console/"]),
     ("clap_complete", &["operator/"]),
@@ -41,7 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("comfy_table", &["console/"]),
     ("csv", &["clearing/", "producer/"]),
     ("figment", &["config/"]),
-    ("futures_util", &["adapters/", "operator/", "worker/", "load/", "bin/auditor/"]),
+    ("futures_util", &["adapters/", "api/", "operator/", "worker/", "load/", "bin/auditor/"]),
     ("hdrhistogram", &["load/"]),
     ("indicatif", &["console/"]),
     ("iso_currency", &["*"]),
@@ -62,11 +62,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_json", &["*"]),
     ("sha2", &["*", "stages/settlement/"]),
     ("thiserror", &["*"]),
-    ("tokio", &["adapters/", "worker/", "operator/", "load/", "bin/auditor/"]),
+    ("tokio", &["adapters/", "api/", "worker/", "operator/", "load/", "bin/auditor/"]),
     ("toml", &["codec/", "config/"]),
     ("tracing", &["*"]),
     ("tracing_subscriber", &["logging.rs"]),
     ("ureq", &["load/"]),
+    ("utoipa", &["api/"]),
     ("uuid", &["codec/", "operator/"]),
 ];
 

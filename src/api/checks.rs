@@ -37,10 +37,9 @@ pub fn device(device: &Device, allows_loopback: bool) -> Answer<()> {
         Platform::WebPush | Platform::Webhook => address(&device.token, allows_loopback)?,
     }
     let is_web = device.platform == Platform::WebPush;
-    for (field, text, letters) in [
-        ("p256dh", &device.p256dh, P256DH_LETTERS),
-        ("auth", &device.auth, AUTH_LETTERS),
-    ] {
+    for (field, text, letters) in
+        [("p256dh", &device.p256dh, P256DH_LETTERS), ("auth", &device.auth, AUTH_LETTERS)]
+    {
         if is_web {
             base64url(field, text, letters)?;
         } else if !text.is_empty() {
@@ -110,8 +109,8 @@ pub fn preferences(preferences: &Preferences) -> Answer<()> {
         return wrong("smallest_minor", format!("At most {CURRENCIES_MAX} currencies."));
     }
     for (code, minor) in &preferences.smallest_minor {
-        let is_known = Currency::parse(code).is_some()
-            && iso_currency::Currency::from_code(code).is_some();
+        let is_known =
+            Currency::parse(code).is_some() && iso_currency::Currency::from_code(code).is_some();
         if !is_known {
             return wrong("smallest_minor", "A key is no ISO 4217 code.");
         }

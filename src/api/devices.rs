@@ -163,9 +163,8 @@ pub async fn put(
     let _turn = shared.turns.of(&customer).await;
     let known = shared.targets.targets(&customer).await?.devices;
     let is_same = |it: &&Device| it.device_id == device.device_id;
-    let is_doubled = |it: &&Device| {
-        !is_same(it) && it.platform == device.platform && it.token == device.token
-    };
+    let is_doubled =
+        |it: &&Device| !is_same(it) && it.platform == device.platform && it.token == device.token;
     let replaced = known.iter().filter(|it| is_same(it) || is_doubled(it)).count();
     let devices_max = shared.settings.devices_max;
     if known.len() - replaced >= devices_max {

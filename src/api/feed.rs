@@ -14,8 +14,8 @@ use super::{
 use crate::domain::ids::CustomerId;
 use axum::{
     Json,
-    extract::{OriginalUri, Path, Query, State},
-    http::{HeaderMap, HeaderName, HeaderValue},
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -49,7 +49,7 @@ pub async fn feed(
     State(shared): State<Arc<Shared>>,
     Path(customer): Path<String>,
     Query(pairs): Pairs,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Answer<Response> {
     let customer = query::customer(&customer)?;

@@ -54,7 +54,9 @@ impl Code {
             Code::CustomerUnknown => ("customer_unknown", 404, "No such customer"),
             Code::DeviceUnknown => ("device_unknown", 404, "No such device"),
             Code::MethodNotAllowed => ("method_not_allowed", 405, "Not with this method"),
-            Code::DevicesFull => ("devices_full", 409, "The customer has as many devices as allowed"),
+            Code::DevicesFull => {
+                ("devices_full", 409, "The customer has as many devices as allowed")
+            }
             Code::PositionOfAnotherLog => {
                 ("position_of_another_log", 409, "The position is of another life of the log")
             }

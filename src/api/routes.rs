@@ -110,10 +110,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
             "/v1/customers/{customer}/devices/{device}",
             get(devices::show).put(devices::put).delete(devices::delete),
         )
-        .route(
-            "/v1/customers/{customer}/preferences",
-            get(preferences::show).put(preferences::put),
-        )
+        .route("/v1/customers/{customer}/preferences", get(preferences::show).put(preferences::put))
         .route_layer(from_fn_with_state(shared.clone(), access::admit));
     customer
         .route("/openapi.json", get(document))

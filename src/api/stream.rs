@@ -11,13 +11,10 @@ use super::{
     routes::Shared,
     shapes::{Account, Item},
 };
-use crate::domain::{
-    feed::{FeedBody, FeedRecord},
-    feed_page::AccountLine,
-};
+use crate::domain::{feed::FeedBody, feed_page::AccountLine};
 use axum::{
-    extract::{OriginalUri, Path, Query, State},
-    http::HeaderMap,
+    extract::{Path, Query, State},
+    http::{HeaderMap, Uri},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -52,7 +49,7 @@ pub async fn live(
     State(shared): State<Arc<Shared>>,
     Path(customer): Path<String>,
     Query(pairs): Query<Vec<(String, String)>>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Answer<Response> {
     let customer = query::customer(&customer)?;
@@ -71,9 +68,7 @@ pub async fn live(
             let detail = "As many streams as api.live_streams_max allows are open; come later.";
             Problem::new(Code::LiveStreamsFull, detail).again_after(5)
         }
-        Refusal::Closed => {
-            Problem::new(Code::LiveUnavailable, "The worker stops.").again_after(5)
-        }
+        Refusal::Closed => Problem::new(Code::LiveUnavailable, "The worker stops.").again_after(5),
     })?;
     let source = Source {
         incarnation: shared.positions.incarnation(),
@@ -141,7 +136,7 @@ impl Source {
                 ("item", serde_json::to_string(&Item::of(record, self.incarnation)?))
             }
             FeedBody::Holding(_) => {
-                let line = holding(record)?;
+                let line = AccountLine::of(record)?;
                 ("holding", serde_json::to_string(&Account::of(&line, self.incarnation)))
             }
             FeedBody::Birth(_) => return None,
@@ -163,20 +158,5 @@ impl Source {
         };
         let document = serde_json::to_string(&problem.body(&self.path)).unwrap_or_default();
         Event::default().event("end").data(document)
-    }
-}
-
-fn holding(record: &FeedRecord) -> Option<AccountLine> {
-    match &record.body {
-        FeedBody::Holding(holding) => Some(AccountLine {
-            account_id: record.account_id.clone(),
-            audience: holding.audience,
-            removed: holding.removed,
-            balance: holding.balance,
-            partition: record.partition,
-            offset: record.offset,
-            log_time: record.log_time,
-        }),
-        FeedBody::Item(_) | FeedBody::Birth(_) => None,
     }
 }

@@ -101,6 +101,41 @@ pub struct AccountLine {
     pub log_time: super::time::LogTime,
 }
 
+impl AccountLine {
+    /// The accounts that are or were a customer's, by account: one for each holding, with the
+    /// balance of the newest record of the account, be it the holding itself or an item.
+    pub fn gather(records: &[FeedRecord]) -> Vec<AccountLine> {
+        let mut lines: Vec<AccountLine> = records.iter().filter_map(AccountLine::of).collect();
+        lines.sort_by(|a, b| (&a.account_id, -a.offset).cmp(&(&b.account_id, -b.offset)));
+        lines.dedup_by(|older, newer| older.account_id == newer.account_id);
+        for record in records {
+            let FeedBody::Item(item) = &record.body else { continue };
+            let line = lines.iter_mut().find(|line| line.account_id == record.account_id);
+            if let Some(line) = line.filter(|line| line.offset <= record.offset) {
+                line.balance = item.balance;
+                (line.offset, line.log_time) = (record.offset, record.log_time);
+            }
+        }
+        lines
+    }
+
+    /// `None`: the record is no holding.
+    pub fn of(record: &FeedRecord) -> Option<AccountLine> {
+        match &record.body {
+            FeedBody::Holding(holding) => Some(AccountLine {
+                account_id: record.account_id.clone(),
+                audience: holding.audience,
+                removed: holding.removed,
+                balance: holding.balance,
+                partition: record.partition,
+                offset: record.offset,
+                log_time: record.log_time,
+            }),
+            FeedBody::Item(_) | FeedBody::Birth(_) => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,34 +8,34 @@ use super::{
     failure::StoreError,
     months::{HOLDINGS, Months},
 };
-use crate::codec::partitioner::bucket_of;
+use crate::codec::{
+    avro::{Avro, RegistryIds},
+    partitioner::bucket_of,
+    schemas::Subject,
+};
 use crate::domain::{
-    feed::{FeedBody, FeedRecord},
+    feed::FeedRecord,
     feed_page::{AccountLine, Cursor, Page},
     ids::CustomerId,
     time::LogTime,
 };
 use scylla::{
-    client::session::Session, serialize::row::SerializeRow,
-    statement::prepared::PreparedStatement,
+    client::session::Session, serialize::row::SerializeRow, statement::prepared::PreparedStatement,
 };
 use std::sync::Arc;
 
-/// Accounts of one customer that are read; more than anybody has.
-const ACCOUNTS_MAX: i32 = 1_000;
+/// Rows of one customer's accounts that are read, two an account; more than anybody has.
+const ROWS_MAX: i32 = 2_000;
 
 /// January 1970 in months since January of year 0.
 const MONTH_ZERO: i64 = 1970 * 12;
-
-/// Reads a row's bytes: the framed value of a record of `feed.items.v1`.
-pub type Decode = Box<dyn Fn(&[u8]) -> Result<FeedRecord, StoreError> + Send + Sync>;
 
 pub struct FeedItems {
     session: Arc<Session>,
     incarnation: i32,
     buckets: u32,
     months: Months,
-    decode: Decode,
+    ids: RegistryIds,
     select_first: PreparedStatement,
     select_same: PreparedStatement,
     select_older: PreparedStatement,
@@ -53,7 +53,7 @@ impl FeedItems {
         keyspace: &str,
         incarnation: i32,
         buckets: u32,
-        decode: Decode,
+        ids: RegistryIds,
     ) -> Result<Self, StoreError> {
         let prepare = async |rest: &str| {
             let text = format!(
@@ -68,7 +68,7 @@ impl FeedItems {
             months: Months::open(session.clone(), keyspace, incarnation).await?,
             incarnation,
             buckets,
-            decode,
+            ids,
             select_first: prepare("").await?,
             select_same: prepare(" AND ordering = ? AND item > ?").await?,
             select_older: prepare(" AND ordering < ?").await?,
@@ -119,31 +119,17 @@ impl FeedItems {
         Ok(Page::cut(lines, limit))
     }
 
-    /// The accounts that are or were the customer's, by account; empty: nobody by that name. The
-    /// balance is the one of the day they came or left; `FeedHeads` knows today's.
+    /// The accounts that are or were the customer's, by account; empty: nobody by that name.
+    ///
+    /// The rows beside the months hold a record for each account the customer came to, and the
+    /// newest item of each account, in whatever month its line stands: a payment of long ago may be
+    /// what changed the balance last.
     pub async fn accounts(&self, customer: &CustomerId) -> Result<Vec<AccountLine>, StoreError> {
-        let place = (
-            self.incarnation,
-            self.bucket(customer),
-            HOLDINGS,
-            customer.as_str(),
-            ACCOUNTS_MAX,
-        );
+        let bucket = self.bucket(customer);
+        let values = (self.incarnation, bucket, HOLDINGS, customer.as_str(), ROWS_MAX);
         let mut records = Vec::new();
-        self.read(&self.select_first, place, &mut records).await?;
-        let line = |record: FeedRecord| match record.body {
-            FeedBody::Holding(holding) => Some(AccountLine {
-                account_id: record.account_id,
-                audience: holding.audience,
-                removed: holding.removed,
-                balance: holding.balance,
-                partition: record.partition,
-                offset: record.offset,
-                log_time: record.log_time,
-            }),
-            FeedBody::Item(_) | FeedBody::Birth(_) => None,
-        };
-        Ok(records.into_iter().filter_map(line).collect())
+        self.read(&self.select_first, values, &mut records).await?;
+        Ok(AccountLine::gather(&records))
     }
 
     fn bucket(&self, customer: &CustomerId) -> i32 {
@@ -156,11 +142,12 @@ impl FeedItems {
         values: impl SerializeRow,
         records: &mut Vec<FeedRecord>,
     ) -> Result<(), StoreError> {
+        let avro = Avro::of(Subject::FeedItems);
         let rows = self.session.execute_unpaged(statement, values).await?;
         let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
         for row in rows.rows::<(Vec<u8>,)>().map_err(StoreError::unreadable)? {
             let (image,) = row.map_err(StoreError::unreadable)?;
-            records.push((self.decode)(&image)?);
+            records.push(avro.decode(&image, &self.ids).map_err(StoreError::unreadable)?);
         }
         Ok(())
     }

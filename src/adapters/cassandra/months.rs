@@ -42,7 +42,9 @@ impl Months {
         incarnation: i32,
     ) -> Result<Self, StoreError> {
         let mut select = session
-            .prepare(format!("SELECT DISTINCT incarnation, bucket, period FROM {keyspace}.feed_item"))
+            .prepare(format!(
+                "SELECT DISTINCT incarnation, bucket, period FROM {keyspace}.feed_item"
+            ))
             .await
             .map_err(StoreError::unreachable)?;
         select.set_is_idempotent(true);
@@ -86,11 +88,7 @@ impl Months {
     }
 }
 
-fn to_visit(
-    by_bucket: &BTreeMap<i32, BTreeSet<i32>>,
-    bucket: i32,
-    until: Option<i32>,
-) -> Vec<i32> {
+fn to_visit(by_bucket: &BTreeMap<i32, BTreeSet<i32>>, bucket: i32, until: Option<i32>) -> Vec<i32> {
     let newest = by_bucket.values().filter_map(BTreeSet::last).max();
     let ahead = newest.map(|newest| newest + 1..=newest + AHEAD).into_iter().flatten();
     let known = by_bucket.get(&bucket).into_iter().flatten().copied();
@@ -109,10 +107,8 @@ mod tests {
     /// the cursor's. Method: two buckets, one ahead of the other.
     #[test]
     fn months_to_visit() {
-        let by_bucket = BTreeMap::from([
-            (1, BTreeSet::from([276, 278])),
-            (2, BTreeSet::from([276, 277, 280])),
-        ]);
+        let by_bucket =
+            BTreeMap::from([(1, BTreeSet::from([276, 278])), (2, BTreeSet::from([276, 277, 280]))]);
         assert_eq!(to_visit(&by_bucket, 1, None), [283, 282, 281, 278, 276]);
         assert_eq!(to_visit(&by_bucket, 2, Some(279)), [277, 276]);
         assert_eq!(to_visit(&by_bucket, 9, None), [283, 282, 281]);

@@ -42,10 +42,8 @@ impl PushTargets {
                 "INSERT INTO {table} (customer_id, device_id, document) VALUES (?, ?, ?)"
             ))
             .await?,
-            delete: prepare(format!(
-                "DELETE FROM {table} WHERE customer_id = ? AND device_id = ?"
-            ))
-            .await?,
+            delete: prepare(format!("DELETE FROM {table} WHERE customer_id = ? AND device_id = ?"))
+                .await?,
             session,
         })
     }
