@@ -18,6 +18,7 @@ pub mod demo_ledger;
 pub mod exceptions;
 #[cfg(feature = "export")]
 pub mod export;
+pub mod feed;
 pub mod lag;
 pub mod letters;
 pub mod logs;

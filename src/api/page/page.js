@@ -55,9 +55,12 @@ function money(amount, sign = "") {
 }
 
 const clock = (time) => time.slice(11, 19);
-const day = (time) => new Date(`${time.slice(0, 10)}T12:00:00Z`).toLocaleDateString("en-GB", {
-  weekday: "long", day: "numeric", month: "long", year: "numeric", timeZone: "UTC",
-});
+function day(time) {
+  const noon = new Date(`${time.slice(0, 10)}T12:00:00Z`);
+  const part = (wanted) => noon.toLocaleDateString("en-GB", { ...wanted, timeZone: "UTC" });
+  const parts = [{ weekday: "long" }, { day: "numeric" }, { month: "long" }, { year: "numeric" }];
+  return parts.map(part).join(" ");
+}
 
 // ---- asking --------------------------------------------------------------------------------------
 
