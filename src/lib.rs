@@ -4,6 +4,7 @@
 //! `adapters` → `runtime` → `codec` → `stages` → `domain`. ARCHITECTURE.md tells the whole story.
 
 pub mod adapters;
+pub mod api;
 pub mod clearing;
 pub mod codec;
 pub mod config;

@@ -23,6 +23,7 @@ const LAYERS: &[&str] = &[
     "fake_gateway",
     "console",
     "worker",
+    "api",
     "config",
     "logging",
     "stack",
@@ -47,7 +48,7 @@ const DIRECTIONS_EXCEPTED: &[(&str, &str, &str)] = &[(
 /// `serde` alone.
 const HOMES: &[(&str, &[&str])] = &[
     ("apache_avro", &["codec/", "bin/auditor/"]),
-    ("axum", &["adapters/http/", "fake_gateway/"]),
+    ("axum", &["adapters/http/", "api/", "fake_gateway/"]),
     ("base64", &["adapters/gateways/", "fake_gateway/"]),
     ("backon", &["runtime/failure.rs"]),
     ("clap", &["bin/", "operator/", "load/", "console/", "fake_gateway/"]),
@@ -58,7 +59,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("figment", &["config/"]),
     (
         "futures_util",
-        &["adapters/", "operator/", "worker/", "load/", "fake_gateway/", "bin/auditor/"],
+        &["adapters/", "api/", "operator/", "worker/", "load/", "fake_gateway/", "bin/auditor/"],
     ),
     ("hdrhistogram", &["load/"]),
     ("http", &["adapters/gateways/", "fake_gateway/"]),

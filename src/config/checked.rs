@@ -17,7 +17,7 @@ use crate::adapters::kafka::settings::{KafkaSettings, OWNED_PROPERTIES, PROTECTE
 use crate::codec::topics::FEED_ITEMS;
 use crate::logging::{self, LogConfig, LogFormat};
 use crate::runtime::dispatch::PushSettings;
-use crate::runtime::settings::{FuseConfig, LimitsConfig, Profile, RuntimeConfig, STAGES};
+use crate::runtime::settings::{FuseConfig, LimitsConfig, Profile, RuntimeConfig, STAGES, Secret};
 use crate::stages::Topic;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,17 @@ pub enum PushMode {
     Live,
 }
 
+/// The feed's read API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// Absent: no API.
+    pub listen: Option<SocketAddr>,
+    pub token: Option<Secret>,
+    pub live_streams_max: usize,
+    /// Of one customer.
+    pub devices_max: usize,
+}
+
 /// Everything checked. A component gets its own part, never the whole. `Debug` shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -50,8 +61,7 @@ pub struct Config {
     pub cassandra: CassandraSettings,
     pub runtime: RuntimeConfig,
     pub http_listen: SocketAddr,
-    /// Absent: no read API.
-    pub api_listen: Option<SocketAddr>,
+    pub api: ApiConfig,
     pub feed_buckets: u32,
     pub log: LogConfig,
     pub fuse: FuseConfig,
@@ -94,10 +104,7 @@ pub fn check(raw: &RawConfig, host: &str) -> Result<Config, ConfigError> {
         cassandra: cassandra(&mut read, profile),
         runtime: runtime(&mut read),
         http_listen: listen(&mut read, "http.listen"),
-        api_listen: match read.text("api.listen").trim() {
-            "off" => None,
-            _ => Some(listen(&mut read, "api.listen")),
-        },
+        api: api(&mut read, profile),
         feed_buckets: read.count("feed.buckets"),
         log: log(&mut read),
         fuse: fuse(&mut read),
@@ -312,6 +319,28 @@ fn listen(read: &mut Reader, key: &str) -> SocketAddr {
         read.wrong(key, "is not an address", cure);
         SocketAddr::from(([127, 0, 0, 1], 0))
     })
+}
+
+fn api(read: &mut Reader, profile: Profile) -> ApiConfig {
+    let settings = ApiConfig {
+        listen: match read.text("api.listen").trim() {
+            "off" => None,
+            _ => Some(listen(read, "api.listen")),
+        },
+        token: read.secret("api.token"),
+        live_streams_max: read.count("api.live_streams_max"),
+        devices_max: read.count("push.devices_max"),
+    };
+    let is_reachable = settings.listen.is_some_and(|listen| !listen.ip().is_loopback());
+    if profile == Profile::Production && is_reachable && settings.token.is_none() {
+        let fault = "is reached from elsewhere without a token, which production refuses";
+        read.wrong("api.listen", fault, "set api.token, or write 127.0.0.1:8080 or off");
+    }
+    let is_short = |token: &Secret| token.reveal().len() < 16;
+    if settings.token.as_ref().is_some_and(is_short) {
+        read.wrong("api.token", "is shorter than 16 bytes", "write a longer one");
+    }
+    settings
 }
 
 fn log(read: &mut Reader) -> LogConfig {

@@ -15,7 +15,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use checked::{Config, PushMode, TelemetryConfig, WorkerConfig};
+pub use checked::{ApiConfig, Config, PushMode, TelemetryConfig, WorkerConfig};
 pub use error::{CODE, ConfigError, Problem};
 pub use raw::Sources;
 pub use reader::parse_duration;

@@ -138,6 +138,8 @@ pub const SETTINGS: &[Setting] = &[
 
     required("http.listen", Kind::Text, "0.0.0.0:9464", "address of `/metrics`, `/livez`, `/readyz`, `/startupz` and `/version`"),
     required("api.listen", Kind::Text, "127.0.0.1:8080", "address of the feed's read API and page, in a worker that runs `feed`; `off` for none"),
+    optional("api.token", Kind::Secret, "bearer token that every question to the API must carry; without it a loopback address answers this machine alone, and `production` refuses any other"),
+    required("api.live_streams_max", count(1, 65_536), "256", "streams of live items open at a time; more are told to come later"),
     required("feed.buckets", count(1, 65_536), "64", "rows of the store over which a month of all customers' items spreads; keep each below 100 MB; never changes for a live topic"),
     required("log.format", Kind::Choice(&["auto", "json", "text"]), "auto", "`auto` is text on a terminal, else JSON"),
     required("log.level", Kind::Text, "info", "a level, or directives such as `info,tapline::runtime=debug`"),
@@ -156,6 +158,7 @@ pub const SETTINGS: &[Setting] = &[
     required("security.allow_plaintext", Kind::Flag, "false", "lets profile `production` run without TLS"),
     required("telemetry.refresh_interval", Kind::Duration, "5s", "how often gauges of partitions are set again"),
     required("telemetry.gauge_idle", Kind::Duration, "60s", "a gauge that nobody sets any more disappears after this"),
+    required("push.devices_max", count(1, 1_000), "20", "devices that one customer may register"),
     required("push.mode", Kind::Choice(&["mute", "live"]), "mute", "`mute` decides and records, but sends nothing"),
     required("push.fcm_url", Kind::Text, "https://fcm.googleapis.com", "where FCM is"),
     optional("push.fcm_project", Kind::Text, "Firebase project id; FCM needs it and `push.fcm_credentials_path`"),
@@ -176,5 +179,4 @@ pub const SETTINGS: &[Setting] = &[
     required("push.waiting_max", count(100, 10_000_000), "50000", "pushes in memory at which input stops"),
     required("push.rate_max", count(1, 1_000_000), "2000", "requests in a second at each gateway"),
     required("push.attempt_timeout", Kind::Duration, "10s", "after this a request at a gateway counts as unanswered"),
-    required("push.devices_max", count(1, 1000), "20", "devices of one customer"),
 ];

@@ -17,6 +17,7 @@ pub mod command;
 pub mod cycle;
 pub mod event;
 pub mod feed;
+pub mod feed_page;
 pub mod fingerprint;
 pub mod ids;
 pub mod ledger;

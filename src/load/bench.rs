@@ -20,9 +20,10 @@ use crate::producer::{
     crowd::{Choice, Crowd},
 };
 use crate::runtime::telemetry;
+use crate::stages::Topic;
 use crate::stages::{Stage, authorisation::Authorisation};
 use serde::Serialize;
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -114,7 +115,7 @@ impl Report {
     }
 }
 
-fn named(figures: &[(String, f64)]) -> String {
+pub(super) fn named(figures: &[(String, f64)]) -> String {
     let shown = figures.iter().map(|(name, figure)| format!("{name} {figure:.2}"));
     shown.collect::<Vec<_>>().join(", ")
 }
@@ -125,17 +126,26 @@ pub(super) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-/// Runs everything; the installation must be fresh.
-pub fn run(config: &Config, settings: &Settings, folder: &Path) -> Outcome<Report> {
-    let start = Start::of(config, &folder.join("worker.log")).map_err(text)?;
-    let crowd = Crowd {
+/// Accounts of a run of their own.
+pub(super) fn crowd(accounts: u32) -> Outcome<Crowd> {
+    Ok(Crowd {
         run: format!("bench{}", telemetry::now_ms() / 1_000).into(),
-        accounts: settings.accounts,
+        accounts,
         currency: Currency::parse("CAD").ok_or("CAD is a currency")?,
         opening_minor: OPENING_MINOR,
         with_frozen: false,
-        start: LogTime(telemetry::now_ms()),
-    };
+        start: now(),
+    })
+}
+
+pub(super) fn now() -> LogTime {
+    LogTime(telemetry::now_ms())
+}
+
+/// Runs everything; the installation must be fresh.
+pub fn run(config: &Config, settings: &Settings, folder: &Path) -> Outcome<Report> {
+    let start = Start::of(config, &folder.join("worker.log")).map_err(text)?;
+    let crowd = crowd(settings.accounts)?;
     let mut lane = Lane::open(&config.kafka).map_err(text)?;
     let mut taps = AuthoriseOnly::new(&crowd, Choice::Uniform, 7);
     say(&format!("opening {} accounts", settings.accounts));
@@ -149,7 +159,7 @@ pub fn run(config: &Config, settings: &Settings, folder: &Path) -> Outcome<Repor
     for round in 1..=settings.rounds {
         let total = settings.drain_commands;
         say(&format!("drain {round} of {}: writing {total} commands", settings.rounds));
-        let commands = (0..total).map(|_| taps.next_at(LogTime(telemetry::now_ms())));
+        let commands = (0..total).map(|_| taps.next_at(now()));
         prefill(&mut lane, commands, total, settings.no_bars)?;
         let (measured, loaded) = measure_drain(config, settings, &start)?;
         say(&format!("  {:.0} commands/s", measured.commands_per_second));
@@ -202,7 +212,7 @@ pub(super) fn stop(worker: &mut Worker) -> Outcome<()> {
 }
 
 /// Writes commands as fast as Kafka takes them.
-fn prefill(
+pub(super) fn prefill(
     lane: &mut Lane,
     commands: impl Iterator<Item = AccountCommand>,
     total: u64,
@@ -220,17 +230,17 @@ fn prefill(
     Ok(())
 }
 
-/// Positions of the commands topic: (partition, end).
-fn ends(config: &Config) -> Outcome<Vec<(i32, i64)>> {
+/// Ends of a topic by partition.
+pub(super) fn ends_of(config: &Config, topic: Topic) -> Outcome<BTreeMap<i32, i64>> {
     let reader = Reader::open(&config.kafka, "tapline.producer").map_err(text)?;
-    let spans = reader.spans(&config.kafka.topic(COMMANDS.0)).map_err(text)?;
+    let spans = reader.spans(&config.kafka.topic(topic.0)).map_err(text)?;
     Ok(spans.iter().map(|span| (span.partition, span.end)).collect())
 }
 
 /// Waits until the worker's health page says that everything written so far is durable.
-fn wait_durable(config: &Config, worker: &mut Worker, no_bars: bool) -> Outcome<()> {
-    let ends = ends(config)?;
-    let total: i64 = ends.iter().map(|(_, end)| end).sum();
+pub(super) fn wait_durable(config: &Config, worker: &mut Worker, no_bars: bool) -> Outcome<()> {
+    let ends = ends_of(config, COMMANDS)?;
+    let total: i64 = ends.values().sum();
     let mut progress = Progress::start("apply", total as u64, no_bars);
     loop {
         if !worker.is_running() {

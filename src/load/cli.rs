@@ -5,6 +5,7 @@ use super::{
     cards::{self, Plan},
     closing,
     play::{self, Pace},
+    told,
     workers::Start,
 };
 use crate::config::Config;
@@ -134,6 +135,8 @@ pub enum What {
     Figures,
     /// A clearing file from its first line to the ledger, and the close of its window
     Clearing,
+    /// The feed's drain, and the time from a tap to the push request with every stage running
+    Feed,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -320,6 +323,8 @@ fn run_bench(common: &Common, config: &Config, args: &BenchArgs) -> i32 {
         What::Figures => bench::run(&config, &settings, Path::new(&args.home))
             .map(|report| print::document(common.output, &report, || report.shown())),
         What::Clearing => measure_clearing(common, &config, args)
+            .map(|report| print::document(common.output, &report, || report.shown())),
+        What::Feed => told::run(&config, &settings, Path::new(&args.home))
             .map(|report| print::document(common.output, &report, || report.shown())),
     };
     if let Err(error) = stack.down() {

@@ -17,4 +17,5 @@ pub mod latency;
 pub mod machine;
 pub mod open_loop;
 pub mod play;
+pub mod told;
 pub mod workers;

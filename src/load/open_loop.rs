@@ -89,21 +89,21 @@ pub(super) fn measure_latency(
 }
 
 /// Commands at their planned times.
-struct Pace {
+pub(super) struct Pace {
     start_us: i64,
     every_us: f64,
     sent: u64,
     /// How far it fell behind the plan at worst.
-    lag_us_max: i64,
+    pub lag_us_max: i64,
 }
 
 impl Pace {
-    fn start(rate: u64) -> Self {
+    pub fn start(rate: u64) -> Self {
         let every_us = 1_000_000.0 / rate as f64;
         Self { start_us: now_us() + 10_000, every_us, sent: 0, lag_us_max: 0 }
     }
 
-    fn send(&mut self, lane: &mut Lane, taps: &mut AuthoriseOnly) -> Outcome<()> {
+    pub fn send(&mut self, lane: &mut Lane, taps: &mut AuthoriseOnly) -> Outcome<()> {
         let planned_us = self.start_us + (self.sent as f64 * self.every_us) as i64;
         let ahead_us = planned_us - now_us();
         if ahead_us > 0 {
@@ -121,7 +121,7 @@ impl Pace {
 const COMPILING_CORES: f64 = 0.02;
 
 /// Sends at the measured rate until the servers have stopped compiling; returns how long that took.
-fn warm_up(
+pub(super) fn warm_up(
     settings: &Settings,
     pace: &mut Pace,
     lane: &mut Lane,

@@ -51,6 +51,12 @@ impl Start {
         self
     }
 
+    /// A setting that must not stand among the arguments, such as a secret.
+    pub fn in_environment(mut self, name: &str, value: impl ToString) -> Self {
+        self.environment.push((name.to_owned(), value.to_string()));
+        self
+    }
+
     pub fn spawn(&self) -> io::Result<Worker> {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = Command::new(&self.program);
@@ -200,6 +206,12 @@ impl Worker {
                 .and_then(|line| line.get("address").and_then(Value::as_str).map(str::to_owned));
         }
         self.address.clone()
+    }
+
+    /// Address of its feed page, from its log; `None`: it serves none, or not yet.
+    pub fn page(&self) -> Option<String> {
+        let lines = self.lines("feed API and page");
+        lines.first()?.get("address").and_then(Value::as_str).map(str::to_owned)
     }
 
     /// Heads loaded at takeover and the seconds from the assignment to the last of them.

@@ -47,6 +47,9 @@ pub enum Command {
     /// One payment: counters, status, messages
     #[command(subcommand)]
     Payment(super::payment::PaymentCommand),
+    /// What one customer sees: accounts and lines
+    #[command(subcommand)]
+    Feed(super::feed::FeedCommand),
     /// How far behind each partition is, in records, seconds and money
     Lag(super::lag::LagArgs),
     /// Files of the networks and the bank: check, import, list
@@ -100,6 +103,7 @@ pub fn run(cli: Cli) -> i32 {
         Command::Rules(command) => super::rules::run(common, command),
         Command::Account(command) => super::account::run(common, command),
         Command::Payment(command) => super::payment::run(common, command),
+        Command::Feed(command) => super::feed::run(common, command),
         Command::Lag(args) => super::lag::run(common, &args),
         Command::Clearing(command) => super::clearing::run(common, command),
         Command::Window(command) => super::window::run(common, command),

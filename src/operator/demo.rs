@@ -4,7 +4,10 @@
 //! workers started as children, a bank's year and a city's card payments played, the publishers' own
 //! figures compared with events and ledger, everything stopped. Without Docker and Java the same runs in memory, and says so.
 
-use super::{cli::Common, connect, demo_ledger, memory_demo, stacks};
+use super::{
+    cli::Common, connect, demo_feed, demo_ledger, demo_phones::Phones, demo_tail::FeedTail,
+    memory_demo, stacks,
+};
 use crate::config::Config;
 use crate::console::print::{self, say};
 use crate::load::{
@@ -25,7 +28,10 @@ use std::{
 };
 
 /// What the demo's workers run.
-const STAGES: [&str; 3] = ["authorisation", "posting", "windows"];
+const STAGES: [&str; 5] = ["authorisation", "posting", "windows", "feed", "push"];
+
+/// Where the first worker serves the feed's page, if nobody else does.
+const PAGE: &str = "127.0.0.1:8080";
 
 #[derive(Clone, Debug, Args)]
 #[command(
@@ -198,16 +204,28 @@ fn on_stack(
 ) -> Result<Vec<Played>, i32> {
     say("making tables, topics and rules");
     stacks::make_installation(config)?;
-    say(&format!("starting {} workers", args.workers));
-    let mut workers = start_workers(config, args)?;
+    let session = connect::block_on(connect::cassandra(config))?.map(Arc::new)?;
+    let phones = Phones::start(&args.home.join("gateway"), folders)?;
+    phones.register(config, session.clone())?;
+    say(&format!("starting {} workers, {} phones", args.workers, phones.count()));
+    let mut workers = start_workers(config, args, &phones)?;
     wait_for_owners(config, &mut workers);
+    if let Some(page) = workers[0].page() {
+        say(&format!(
+            "the feed's page: http://{page}/ (while the demo plays; with --keep it stays)"
+        ));
+    }
+    let tail = FeedTail::start(config);
     let pace = Pace { days_per_second: args.speed.0, no_bars, ..Pace::default() };
     let played = play::play(config, folders, pace);
     if played.is_ok() {
         // What is missing shows in the verdict too.
         let awaited = demo_ledger::await_windows(config, folders, &mut workers, no_bars);
         awaited.unwrap_or_else(|missing| say(&missing));
+        let told = demo_feed::await_told(config, &mut workers, no_bars);
+        told.unwrap_or_else(|missing| say(&missing));
     }
+    tail.stop();
     let stopped = stop_workers(&mut workers);
     let mut played = played.map_err(|reason| {
         let logs: Vec<String> = workers.iter().map(|worker| worker.last_lines(5)).collect();
@@ -217,10 +235,13 @@ fn on_stack(
     stopped?;
     compare_heads(config, &mut played)?;
     demo_ledger::judge(config, folders, &mut played)?;
+    demo_feed::judge(config, &session, &phones, folders, &mut played)?;
+    demo_feed::show_last(&phones);
+    phones.stop();
     Ok(played)
 }
 
-fn start_workers(config: &Config, args: &DemoArgs) -> Result<Vec<Worker>, i32> {
+fn start_workers(config: &Config, args: &DemoArgs, phones: &Phones) -> Result<Vec<Worker>, i32> {
     let failed = |error: std::io::Error| {
         say(&format!("a worker could not be started: {error}"));
         EXIT_FAILED
@@ -229,10 +250,16 @@ fn start_workers(config: &Config, args: &DemoArgs) -> Result<Vec<Worker>, i32> {
     for number in 1..=args.workers {
         let log = args.home.join(format!("worker-{number}.log"));
         let start = Start::of(config, &log).map_err(failed)?.with("runtime.ticks", "off");
-        let start = start.with("worker.stages", STAGES.join(","));
+        let start = phones.lead(start.with("worker.stages", STAGES.join(",")));
+        let start = if number == 1 { start.with("api.listen", page()) } else { start };
         workers.push(start.spawn().map_err(failed)?);
     }
     Ok(workers)
+}
+
+/// The usual address of the page, or a free one where that is taken.
+fn page() -> &'static str {
+    if std::net::TcpListener::bind(PAGE).is_ok() { PAGE } else { "127.0.0.1:0" }
 }
 
 /// Waits until every partition of every stage has an owner that has loaded it, so that the figures are not those of

@@ -96,7 +96,7 @@ pub fn judge(config: &Config, folders: &[Folder], played: &mut [Played]) -> Resu
     Ok(())
 }
 
-fn read(
+pub(super) fn read(
     config: &Config,
     reader: &Reader,
     topic: Topic,
@@ -162,7 +162,7 @@ impl Ledger {
     }
 }
 
-fn decode<T: DeserializeOwned>(
+pub(super) fn decode<T: DeserializeOwned>(
     subject: Subject,
     raw: &RawRecord,
     ids: &RegistryIds,

@@ -14,10 +14,14 @@ pub mod cli;
 pub mod configs;
 pub mod connect;
 pub mod demo;
-pub mod demo_ledger;
+pub mod demo_feed;
+mod demo_ledger;
+mod demo_phones;
+mod demo_tail;
 pub mod exceptions;
 #[cfg(feature = "export")]
 pub mod export;
+pub mod feed;
 pub mod lag;
 pub mod ledger_logs;
 pub mod letters;

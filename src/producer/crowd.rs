@@ -9,7 +9,7 @@ use crate::domain::{
         AccountCommand, ChangeAccount, ChangeCard, ChangeHolder, Command, Credit, CreditKind,
         OpenAccount,
     },
-    ids::{AccountId, CardToken},
+    ids::{AccountId, CardToken, CustomerId},
     money::Currency,
     time::LogTime,
 };
@@ -50,6 +50,11 @@ impl Crowd {
         format!("{}-a{index}", self.run).into()
     }
 
+    /// Who holds an account, and its card.
+    pub fn customer(&self, index: u32) -> CustomerId {
+        format!("{}-c{index}", self.run).into()
+    }
+
     /// Behind the accounts that taps are drawn from.
     pub fn frozen(&self) -> AccountId {
         self.account(self.accounts)
@@ -67,15 +72,15 @@ impl Crowd {
 
     fn opening(&self, index: u32) -> impl Iterator<Item = AccountCommand> + '_ {
         let open = OpenAccount { currency: self.currency, overdraft_limit_minor: 0, limits: None };
-        let customer_id = format!("{}-c{index}", self.run);
+        let customer_id = self.customer(index);
         let holder = ChangeHolder {
-            customer_id: customer_id.as_str().into(),
+            customer_id: customer_id.clone(),
             role: HolderRole::Owner,
             removed: false,
         };
         let card = ChangeCard {
             card_token: self.card(index),
-            customer_id: customer_id.into(),
+            customer_id,
             status: CardStatus::Active,
             expires_at: None,
             last_four: format!("{:04}", index % 10_000).into(),

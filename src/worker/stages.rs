@@ -12,14 +12,16 @@ use super::{
     until_deadline,
 };
 use crate::adapters::{cassandra::incarnations::Incarnation, cassandra::session::Session};
+use crate::api;
 use crate::codec::{
     StageCodec,
     authorisation::AuthorisationCodec,
     avro::RegistryIds,
+    feed::FeedCodec,
     limits::Sizes,
     posting::PostingCodec,
     rules,
-    topics::{TOPICS, TopicSpec},
+    topics::{FEED_ITEMS, TOPICS, TopicSpec},
     windows::WindowsCodec,
 };
 use crate::config::Config;
@@ -28,12 +30,17 @@ use crate::runtime::board::HealthBoard;
 use crate::stages::{
     Stage,
     authorisation::Authorisation,
+    feed::Feed,
+    push,
     settlement::{posting::Posting, windows::WindowsStage},
 };
 use futures_util::future::BoxFuture;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 use tokio::task::JoinSet;
 
@@ -48,6 +55,8 @@ fn built() -> Vec<Built> {
         Built::of::<Authorisation, _>(AuthorisationCodec::new, Some(encode_tick)),
         Built::of::<Posting, _>(PostingCodec::new, None),
         Built::of::<WindowsStage, _>(WindowsCodec::new, None),
+        Built::of::<Feed, _>(FeedCodec::new, None),
+        Built::push(),
     ]
 }
 
@@ -78,6 +87,18 @@ impl Built {
             input: TOPICS.iter().find(|spec| spec.topic == S::INPUT),
             serve: Box::new(move |serving, checked| {
                 Box::pin(async move { serving.serve::<S, C>(checked, codec, encode_tick).await })
+            }),
+        }
+    }
+
+    /// The one stage that is no fold: its outputs depend on the world.
+    fn push() -> Self {
+        Self {
+            name: push::NAME,
+            input: TOPICS.iter().find(|spec| spec.topic == FEED_ITEMS),
+            serve: Box::new(|serving, checked| {
+                let partitions = checked.incarnation.partitions;
+                Box::pin(async move { super::push::open_and_serve(&serving, partitions).await })
             }),
         }
     }
@@ -123,12 +144,42 @@ pub(super) async fn serve(
     let stages = built().into_iter().filter(|stage| names.contains(&stage.name));
     match check(&serving, stages).await {
         Ok(ready) => {
+            let api = match names.contains(&Feed::NAME) {
+                true => serve_api(&serving).await,
+                false => Ok(()),
+            };
+            if let Err(code) = api {
+                return code;
+            }
             serving.board.checks_passed();
             run_all(&serving, ready).await
         }
         Err(code) => code,
     }
 }
+
+/// The feed's read API, where it is wanted; ends with the worker. Errors: exit code.
+async fn serve_api(serving: &Arc<Serving>) -> Result<(), i32> {
+    let stop = serving.stop.clone();
+    let stopped = async move {
+        while !stop.load(Ordering::Acquire) {
+            tokio::time::sleep(STOP_LOOK).await;
+        }
+    };
+    let Serving { config, session, board, ids, .. } = serving.as_ref();
+    match api::serve(config, session.clone(), board.clone(), ids.clone(), stopped).await {
+        Ok(Some(listening)) => tracing::info!(address = %listening.address, "feed API and page"),
+        Ok(None) => {}
+        Err(error) => {
+            tracing::error!(%error, "the feed API cannot be served");
+            return Err(EXIT_FAILED);
+        }
+    }
+    Ok(())
+}
+
+/// How often the API looks whether it shall end.
+const STOP_LOOK: Duration = Duration::from_millis(100);
 
 /// Runs the stages until all have ended; the first failure's exit code, if there is one.
 async fn run_all(serving: &Arc<Serving>, ready: Vec<(Built, Checked)>) -> i32 {

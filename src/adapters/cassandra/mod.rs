@@ -6,7 +6,10 @@
 
 pub mod clearing_files;
 pub mod failure;
+pub mod feed_items;
 pub mod incarnations;
+pub mod months;
+pub mod push_targets;
 pub mod rules;
 pub mod session;
 pub mod settings;

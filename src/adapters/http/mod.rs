@@ -27,7 +27,7 @@ use crate::runtime::board::{HealthBoard, refresh_gauges};
 use crate::runtime::health::{self, PartitionReport, Point, Verdict, WorkerReport};
 use crate::runtime::telemetry;
 
-mod idle;
+pub mod idle;
 
 /// What runs, for `/version` and the metric of the same facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

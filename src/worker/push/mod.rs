@@ -11,9 +11,10 @@ mod ports;
 
 pub use ports::TargetStore;
 
-use super::{EXIT_DONE, EXIT_FAILED, serving::Serving};
+use super::{EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, serving::Serving};
 use crate::adapters::{
-    gateways::Gateway,
+    cassandra::push_targets::PushTargets,
+    gateways::{self, Gateway},
     kafka::{intake::Intake, sender::Sender},
 };
 use crate::codec::{push::PushCodec, topics::FEED_ITEMS};
@@ -42,9 +43,34 @@ use std::{
 /// Those that are configured, by the platform of the devices that they reach.
 pub type Gateways = BTreeMap<Platform, Arc<dyn Gateway>>;
 
+/// Opens the tables of devices and the gateways, none of them where nothing may be sent, and runs
+/// the stage until told to stop. Returns the exit code.
+pub(super) async fn open_and_serve(serving: &Serving, partitions: i32) -> i32 {
+    let config = &serving.config;
+    let keyspace = &config.cassandra.keyspace;
+    let targets = match PushTargets::open(serving.session.clone(), keyspace).await {
+        Ok(targets) => Arc::new(targets),
+        Err(error) => {
+            tracing::error!(stage = NAME, %error, "the tables of devices cannot be opened");
+            return EXIT_FAILED;
+        }
+    };
+    let opened = match config.push {
+        PushMode::Live => gateways::open(&config.gateways),
+        PushMode::Mute => Ok(Gateways::new()),
+    };
+    match opened {
+        Ok(gateways) => serve(serving, partitions, targets, gateways).await,
+        Err(error) => {
+            tracing::error!(stage = NAME, %error, "a gateway cannot be used");
+            EXIT_REFUSED
+        }
+    }
+}
+
 /// Runs the stage until told to stop; the start checks of its input have passed. `partitions`: of
 /// the input topic. Returns the exit code.
-pub(super) async fn serve(
+async fn serve(
     serving: &Serving,
     partitions: i32,
     targets: Arc<dyn TargetStore>,

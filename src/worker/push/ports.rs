@@ -5,7 +5,7 @@
 
 use super::{Gateways, executor::Shared};
 use crate::adapters::{
-    cassandra::failure::StoreError,
+    cassandra::{failure::StoreError, push_targets::PushTargets},
     kafka::{
         intake::Intake,
         sender::{Outbound, Sender, Ticket},
@@ -44,6 +44,28 @@ pub trait TargetStore: Send + Sync + 'static {
         customer: &'a CustomerId,
         device: &'a Device,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
+}
+
+impl TargetStore for PushTargets {
+    fn targets<'a>(
+        &'a self,
+        customer: &'a CustomerId,
+    ) -> BoxFuture<'a, Result<Targets, StoreError>> {
+        Box::pin(self.targets(customer))
+    }
+
+    fn forget<'a>(
+        &'a self,
+        customer: &'a CustomerId,
+        device: &'a Device,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            match self.targets(customer).await?.devices.contains(device) {
+                true => self.delete_device(customer, &device.device_id).await,
+                false => Ok(()),
+            }
+        })
+    }
 }
 
 pub(super) struct LivePorts {
