@@ -4,18 +4,15 @@
 //! from elsewhere, no script fails. `TAPTEST_BROWSER=0` leaves it out and says so;
 //! `TAPTEST_BROWSER=<path>` names the browser. `TAPTEST_PAGE_SHOTS=<folder>` keeps the pictures.
 
+#[path = "page/devtools.rs"]
+mod devtools;
 #[path = "page/records.rs"]
 mod records;
 
+use devtools::Browser;
 use records::{balance, holding, purchase, record, with};
 use serde_json::{Value, json};
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use tapline::api::{
     access::Access,
     listen_at,
@@ -28,9 +25,6 @@ use tapline::domain::{feed::FeedRecord, ids::CustomerId, push::Preferences};
 
 const BROWSERS: &[&str] =
     &["chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome"];
-
-/// What the page shows after this many milliseconds is looked at.
-const LOOK_AFTER_MS: u64 = 5_000;
 
 /// The browser to use; `None`: left out on purpose.
 fn browser() -> Option<PathBuf> {
@@ -57,38 +51,6 @@ fn browser() -> Option<PathBuf> {
 
 fn parsed(record: Value) -> FeedRecord {
     serde_json::from_value(record).expect("a feed record")
-}
-
-/// Runs while the browser does, and is no longer there after the test.
-struct Browser(Child);
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn command(browser: &Path, profile: &Path, size: &str, more: &[&str]) -> Command {
-    let mut command = Command::new(browser);
-    command
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update"])
-        .args(["--disable-sync", "--hide-scrollbars", "--enable-logging=stderr", "--v=0"])
-        .arg(format!("--window-size={size}"))
-        .arg(format!("--virtual-time-budget={LOOK_AFTER_MS}"))
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .args(more);
-    command
-}
-
-/// Shape: (document after `LOOK_AFTER_MS`, what the browser logged).
-fn dump(browser: &Path, profile: &Path, address: &str) -> (String, String) {
-    let mut command = command(browser, profile, "1280,1400", &["--dump-dom", address]);
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let output = child.output().expect("the browser starts");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (text(output.stdout), text(output.stderr))
 }
 
 struct Served {
@@ -207,42 +169,61 @@ fn happen(served: &Served) {
     served.memory.publish(&served.hub, parsed(other));
 }
 
-fn shots() -> Option<PathBuf> {
-    std::env::var_os("TAPTEST_PAGE_SHOTS").map(PathBuf::from)
+/// Runs a look at the page on a thread that may wait.
+async fn look(
+    browser: PathBuf,
+    served: Arc<Served>,
+    look: impl FnOnce(&mut Browser, &Served) + Send + 'static,
+) {
+    let looked = tokio::task::spawn_blocking(move || {
+        let profile = tempfile::tempdir().expect("a folder");
+        look(&mut Browser::start(&browser, profile.path()), &served);
+    });
+    if let Err(error) = looked.await {
+        std::panic::resume_unwind(error.into_panic());
+    }
 }
 
+const QUERY: &str = "?customer=anna%20%26%20%3Cb%3Ejosef%3C%2Fb%3E";
+
 /// Goal: the page shows a feed as people read it, live, and no text of strangers becomes markup.
-/// Method: a feed with one line of each look, opened at one payment; a purchase comes while the
-/// browser looks; then the document's text.
+/// Method: a feed with one line of each look, opened at one payment; a purchase comes while the page
+/// listens; then the document's text, a line opened by key, and what the browser complained about.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_in_a_browser() {
     let Some(browser) = browser() else { return };
     let served = Arc::new(serve().await);
     fill(&served).await;
-    let address = format!(
-        "http://{}/?customer=anna%20%26%20%3Cb%3Ejosef%3C%2Fb%3E#acc-000001%2Fpayment%2Fhotel",
-        served.address
-    );
-    let profile = tempfile::tempdir().expect("a folder");
-    let looking = {
-        let (browser, profile, address) =
-            (browser.clone(), profile.path().to_owned(), address.clone());
-        tokio::task::spawn_blocking(move || dump(&browser, &profile, &address))
-    };
-    // Not before the page listens: what comes then is live and nothing else.
-    let listens = async {
-        while served.hub.listener_count() == 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), listens).await.expect("the page listens");
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    happen(&served);
-    let (document, log) = looking.await.expect("no panic");
+    look(browser, served, |browser, served| {
+        let address = format!("http://{}/{QUERY}#acc-000001%2Fpayment%2Fhotel", served.address);
+        browser.open(&address, (1280, 1500), false);
+        browser.wait_for(">Live<");
+        // Quiet hours come last of what is asked at the start.
+        let before = browser.wait_for("Quiet from 22:00 to 07:00, Europe/Prague.");
+        assert!(!before.contains("Trafika"), "too early\n{before}");
+        happen(served);
+        let document = browser.wait_for("Trafika u nádraží");
+        check(&document);
+        let opened = "document.querySelectorAll('details[open]').length";
+        assert_eq!(browser.value(opened), 1, "the line of the address");
+        browser.value("document.querySelector('summary').focus()");
+        browser.press("Enter");
+        assert_eq!(browser.value(opened), 2, "by a key");
+        assert_eq!(browser.value("document.images.length"), 0);
+        // Nothing but our own three files and questions was loaded.
+        let others = "performance.getEntriesByType('resource').filter(it => \
+                      !it.name.startsWith(location.origin)).length";
+        assert_eq!(browser.value(others), 0);
+        assert!(browser.faults.is_empty(), "the browser complains: {:#?}", browser.faults);
+        pictures(browser, &address);
+    })
+    .await;
+}
 
+fn check(document: &str) {
     for part in [
         "anna &amp; &lt;b&gt;josef&lt;/b&gt;",
-        "&lt;img src=x onerror=\"document.title='owned'\"&gt;\u{202e}moc.live",
+        "&lt;img src=x onerror=\"document.title='owned'\"&gt;\u{fffd}moc.live",
         "Hotel Evropa",
         "\u{2212}8,120.00\u{a0}CZK", // what went out has a minus sign
         "+42,500.00\u{a0}CZK",
@@ -254,37 +235,30 @@ async fn the_page_in_a_browser() {
         "insufficient funds",
         "Friday 20 November 2026",
         "Thursday 19 November 2026",
-        "Trafika u nádraží",
         "7,732.00\u{a0}CZK", // the balance after the live one
         "Anna's phone",
         "…abcd",
         "Not about money out.",
         "Nothing below 100.00\u{a0}CZK",
-        "Quiet from 22:00 to 07:00, Europe/Prague.",
         "Contains log position 1:3:",
-        ">Live<",
     ] {
         let part = part.replace('\u{a0}', "&nbsp;");
-        assert!(document.contains(&part), "no {part:?} in\n{document}\n{log}");
+        assert!(document.contains(&part), "no {part:?} in\n{document}");
     }
     assert!(!document.contains("<img"), "markup of a stranger\n{document}");
     assert!(!document.contains("<title>owned"), "a stranger's script ran");
-    let opened = document.split("<details open").nth(1).expect("the line of the address is open");
-    assert!(opened.split("</details>").next().is_some_and(|it| it.contains("Hotel Evropa")));
-    let faults: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
-    assert!(faults.is_empty(), "the browser complains: {faults:#?}");
-    if let Some(folder) = shots() {
-        for (name, size) in [("desk", "1280,1500"), ("phone", "420,1800")] {
-            let picture = folder.join(format!("{name}.png"));
-            let shot = format!("--screenshot={}", picture.display());
-            let profile = tempfile::tempdir().expect("a folder");
-            let mut command = command(&browser, profile.path(), size, &[&shot, &address]);
-            let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            let mut shooting = Browser(child.spawn().expect("the browser starts"));
-            let ended = tokio::task::spawn_blocking(move || shooting.0.wait()).await;
-            ended.expect("no panic").expect("it ends");
-            assert!(picture.is_file(), "{}", picture.display());
-        }
+}
+
+/// For people, where `TAPTEST_PAGE_SHOTS` names a folder.
+fn pictures(browser: &mut Browser, address: &str) {
+    let Some(folder) = std::env::var_os("TAPTEST_PAGE_SHOTS").map(PathBuf::from) else { return };
+    for (name, size, is_dark) in
+        [("desk", (1280, 1500), false), ("dark", (1280, 1500), true), ("phone", (390, 1900), false)]
+    {
+        browser.open(address, size, is_dark);
+        browser.wait_for("Quiet from");
+        browser.wait_for(">Live<");
+        browser.picture(&folder.join(format!("{name}.png")));
     }
 }
 
@@ -292,16 +266,15 @@ async fn the_page_in_a_browser() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_says_what_is_not_there() {
     let Some(browser) = browser() else { return };
-    let served = serve().await;
-    for (query, text) in [
-        ("", "What a customer sees"),
-        ("?customer=nobody", "No such customer. The feed has never heard of nobody."),
-    ] {
-        let profile = tempfile::tempdir().expect("a folder");
-        let address = format!("http://{}/{query}", served.address);
-        let (browser, folder) = (browser.clone(), profile.path().to_owned());
-        let looked = tokio::task::spawn_blocking(move || dump(&browser, &folder, &address)).await;
-        let (document, log) = looked.expect("no panic");
-        assert!(document.contains(text), "no {text:?} in\n{document}\n{log}");
-    }
+    let served = Arc::new(serve().await);
+    look(browser, served, |browser, served| {
+        for (query, text) in [
+            ("", "What a customer sees"),
+            ("?customer=nobody", "No such customer. The feed has never heard of nobody."),
+        ] {
+            browser.open(&format!("http://{}/{query}", served.address), (1280, 800), false);
+            browser.wait_for(text);
+        }
+    })
+    .await;
 }

@@ -43,8 +43,10 @@ function make(tag, { text, kind, ...rest } = {}, ...children) {
   return element;
 }
 
-// Text of strangers: its direction must not leak into ours.
-const stranger = (text) => make("bdi", { text });
+// Text of strangers: its direction must not leak into ours, nor turn its own letters round to look
+// like another name.
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+const stranger = (text) => make("bdi", { text: text.replace(CONTROLS, "\ufffd") });
 
 function money(amount, sign = "") {
   const negative = amount.decimal.startsWith("-");
