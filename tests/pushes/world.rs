@@ -508,6 +508,21 @@ impl World {
             self.step();
         }
         self.committed.append(&mut self.asked.clone());
+        for worker in &self.workers {
+            for partition in worker.dispatch.partitions() {
+                self.trace(|| {
+                    let dispatch = &worker.dispatch;
+                    format!(
+                        "life {} at {partition}: position {:?}, halted {:?}, {} wait, {} behind",
+                        worker.life,
+                        dispatch.position(partition),
+                        dispatch.halted(partition),
+                        dispatch.waiting_in(partition),
+                        dispatch.backlog(partition)
+                    )
+                });
+            }
+        }
         for outcome in super::judge::outcomes(self) {
             self.seen.count(outcome.outcome.name(), 1);
         }
