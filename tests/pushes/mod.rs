@@ -2,11 +2,15 @@
 //! that may do everything wrong that the real ones may.
 //!
 //! Owns the sizes, the tests and how a failure is told. A seed decides everything, in one thread and
-//! in simulated time; `world` what exists and happens, `gateway` what gateways do, `judge` what must
-//! be, `records` what stands in the log, `cases` the named stories.
+//! in simulated time; `world` what exists, `draw` what it is made of, `happen` and `asked` what comes
+//! about, `gateway` what gateways do, `judge` what must be, `records` what stands in the log, `cases`
+//! the named stories.
 
+mod asked;
 mod cases;
+mod draw;
 mod gateway;
+mod happen;
 mod judge;
 mod records;
 mod world;
