@@ -79,7 +79,7 @@ pub async fn serve(
     let incarnation = incarnation.ok_or_else(|| ApiError::NotRegistered(topic.clone()))?;
     let number = incarnation.number;
     let items =
-        FeedItems::open(session.clone(), keyspace, number, config.feed_buckets, ids.clone());
+        FeedItems::open(session.clone(), keyspace, &incarnation, config.feed_buckets, ids.clone());
     let tail = tail::LogTail {
         settings: config.kafka.clone(),
         topic: config.kafka.topic(FEED_ITEMS.0),

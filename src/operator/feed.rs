@@ -116,7 +116,7 @@ async fn open(config: &Config) -> Result<(FeedItems, Incarnation), i32> {
         .map_err(|error| missing(format!("keyspace {keyspace} cannot be read: {error}")))?
         .ok_or_else(|| missing(format!("topic {topic} is not registered in {keyspace}")))?;
     let buckets = config.feed_buckets;
-    let items = FeedItems::open(session, keyspace, incarnation.number, buckets, ids).await;
+    let items = FeedItems::open(session, keyspace, &incarnation, buckets, ids).await;
     Ok((items.map_err(|error| missing(error.to_string()))?, incarnation))
 }
 

@@ -6,25 +6,28 @@
 
 use super::{
     failure::StoreError,
+    incarnations::Incarnation,
     months::{HOLDINGS, Months},
 };
 use crate::codec::{
     avro::{Avro, RegistryIds},
-    partitioner::bucket_of,
+    partitioner::{bucket_of, partition_of},
     schemas::Subject,
+    snapshot::Row,
 };
 use crate::domain::{
-    feed::FeedRecord,
+    feed::{BalanceAfter, FeedRecord},
     feed_page::{AccountLine, Cursor, Page},
-    ids::CustomerId,
+    ids::{AccountId, CustomerId},
     time::LogTime,
 };
+use crate::stages::feed::Head;
 use scylla::{
     client::session::Session, serialize::row::SerializeRow, statement::prepared::PreparedStatement,
 };
 use std::sync::Arc;
 
-/// Rows of one customer's accounts that are read, two an account; more than anybody has.
+/// Rows of one customer's accounts that are read; more than anybody has.
 const ROWS_MAX: i32 = 2_000;
 
 /// January 1970 in months since January of year 0.
@@ -32,13 +35,14 @@ const MONTH_ZERO: i64 = 1970 * 12;
 
 pub struct FeedItems {
     session: Arc<Session>,
-    incarnation: i32,
     buckets: u32,
     months: Months,
     ids: RegistryIds,
     select_first: PreparedStatement,
     select_same: PreparedStatement,
     select_older: PreparedStatement,
+    select_head: PreparedStatement,
+    log: Incarnation,
 }
 
 /// The store's partition of a month of a bucket.
@@ -47,37 +51,44 @@ pub fn period_of(created_at: LogTime) -> i32 {
 }
 
 impl FeedItems {
-    /// `incarnation`: of `payments.events.v1`; `buckets`: `feed.buckets`, fixed for its life.
+    /// `log`: of `payments.events.v1`; `buckets`: `feed.buckets`, fixed for its life.
     pub async fn open(
         session: Arc<Session>,
         keyspace: &str,
-        incarnation: i32,
+        log: &Incarnation,
         buckets: u32,
         ids: RegistryIds,
     ) -> Result<Self, StoreError> {
-        let prepare = async |rest: &str| {
-            let text = format!(
+        let of_item = |rest: &str| {
+            format!(
                 "SELECT image FROM {keyspace}.feed_item \
                  WHERE incarnation = ? AND bucket = ? AND period = ? AND key = ?{rest} LIMIT ?"
-            );
+            )
+        };
+        let of_head = format!(
+            "SELECT image FROM {keyspace}.feed_head \
+             WHERE incarnation = ? AND log_partition = ? AND bucket = ? AND key = ?"
+        );
+        let prepare = async |text: String| {
             let mut statement = session.prepare(text).await.map_err(StoreError::unreachable)?;
             statement.set_is_idempotent(true);
             Ok::<_, StoreError>(statement)
         };
         Ok(Self {
-            months: Months::open(session.clone(), keyspace, incarnation).await?,
-            incarnation,
+            months: Months::open(session.clone(), keyspace, log.number).await?,
             buckets,
             ids,
-            select_first: prepare("").await?,
-            select_same: prepare(" AND ordering = ? AND item > ?").await?,
-            select_older: prepare(" AND ordering < ?").await?,
+            select_first: prepare(of_item("")).await?,
+            select_same: prepare(of_item(" AND ordering = ? AND item > ?")).await?,
+            select_older: prepare(of_item(" AND ordering < ?")).await?,
+            select_head: prepare(of_head).await?,
+            log: log.clone(),
             session,
         })
     }
 
     pub fn incarnation(&self) -> i32 {
-        self.incarnation
+        self.log.number
     }
 
     /// Lines after the cursor, newest first, by walking the months that exist. `is_exact`: see
@@ -95,7 +106,7 @@ impl FeedItems {
         for period in self.months.of(bucket, until, is_exact).await? {
             // One more than asked for says whether there is a next page.
             let left = |lines: &Vec<FeedRecord>| (limit + 1 - lines.len()) as i32;
-            let place = (self.incarnation, bucket, period, customer.as_str());
+            let place = (self.log.number, bucket, period, customer.as_str());
             let (a, b, c, d) = place;
             match before.filter(|_| Some(period) == until) {
                 None => {
@@ -121,15 +132,38 @@ impl FeedItems {
 
     /// The accounts that are or were the customer's, by account; empty: nobody by that name.
     ///
-    /// The rows beside the months hold a record for each account the customer came to, and the
-    /// newest item of each account, in whatever month its line stands: a payment of long ago may be
-    /// what changed the balance last.
+    /// The rows beside the months hold a record for each account the customer came to, with the
+    /// balance of that moment; where the account stands now, the feed stage's own head says. It is
+    /// written with the lines, after them. An account that was left stands as it was left.
     pub async fn accounts(&self, customer: &CustomerId) -> Result<Vec<AccountLine>, StoreError> {
         let bucket = self.bucket(customer);
-        let values = (self.incarnation, bucket, HOLDINGS, customer.as_str(), ROWS_MAX);
+        let values = (self.log.number, bucket, HOLDINGS, customer.as_str(), ROWS_MAX);
         let mut records = Vec::new();
         self.read(&self.select_first, values, &mut records).await?;
-        Ok(AccountLine::gather(&records))
+        let mut lines = AccountLine::gather(&records);
+        for line in lines.iter_mut().filter(|line| !line.removed) {
+            if let Some((balance, offset)) = self.standing(&line.account_id).await?
+                && offset >= line.offset
+            {
+                (line.balance, line.offset) = (balance, offset);
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The account's balance in the feed's head, and the position through which it is known.
+    async fn standing(&self, id: &AccountId) -> Result<Option<(BalanceAfter, i64)>, StoreError> {
+        let key = id.as_str().as_bytes();
+        let partition = partition_of(key, self.log.partitions);
+        let bucket = bucket_of(key, self.log.buckets.unsigned_abs()) as i32;
+        let values = (self.log.number, partition, bucket, id.as_str());
+        let rows = self.session.execute_unpaged(&self.select_head, values).await?;
+        let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
+        let first = rows.maybe_first_row::<(Vec<u8>,)>().map_err(StoreError::unreadable)?;
+        let Some((image,)) = first else { return Ok(None) };
+        let head = Avro::of(Subject::FeedHead).decode::<Row<Head>>(&image, &self.ids);
+        let row = head.map_err(StoreError::unreadable)?;
+        Ok(row.state.balance.map(|balance| (balance, row.pos)))
     }
 
     fn bucket(&self, customer: &CustomerId) -> i32 {

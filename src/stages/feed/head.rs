@@ -11,7 +11,7 @@ use super::{
 };
 use crate::domain::{
     account::Holder,
-    feed::TimelineStep,
+    feed::{BalanceAfter, TimelineStep},
     ids::{CardToken, CustomerId},
     payment::{Flag, ItemId},
     time::LogTime,
@@ -31,6 +31,16 @@ pub struct Head {
     /// No closed life was changed before it; absent: none is closed. It may be too early, never
     /// too late, so that nobody has to look at all lives after each event.
     pub closed_from: Option<LogTime>,
+    /// After the last event that carried balances.
+    pub balance: Option<BalanceAfter>,
+}
+
+/// What a record changes: where the account stands now, and what is remembered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Revision {
+    /// Absent: as before.
+    pub balance: Option<BalanceAfter>,
+    pub change: Option<Change>,
 }
 
 /// Whose card it is.
@@ -74,7 +84,13 @@ impl Head {
     }
 
     /// Returns the lives that left.
-    pub fn apply(&mut self, change: Change) -> Vec<(ItemId, Life)> {
+    pub fn apply(&mut self, revision: Revision) -> Vec<(ItemId, Life)> {
+        let Revision { balance, change } = revision;
+        self.balance = balance.or(self.balance);
+        change.map_or_else(Vec::new, |change| self.change(change))
+    }
+
+    fn change(&mut self, change: Change) -> Vec<(ItemId, Life)> {
         match change {
             Change::Holders(holders) => self.holders = holders,
             Change::Cards(cards) => self.cards = cards,

@@ -35,7 +35,7 @@ use crate::domain::{
     rules::Rules,
     time::LogTime,
 };
-use head::Change;
+use head::{Change, Revision};
 use life::Life;
 
 pub const EVENTS: Topic = Topic("payments.events.v1");
@@ -67,7 +67,7 @@ impl Stage for Feed {
     type Output = FeedRecord;
     type Rules = Rules;
     type Head = Head;
-    type Change = Change;
+    type Change = Revision;
     type ItemId = ItemId;
     type Item = Life;
 
@@ -87,15 +87,26 @@ impl Stage for Feed {
         due::deadline(head, rules)
     }
 
-    fn step(context: &Context<Rules>, _key: &str, head: &Head, cause: Cause<AccountEvent>) -> Step {
-        match cause {
-            Cause::Due => Ok(due::due(context, head)),
-            Cause::Record(event) => show(context, head, event),
-        }
+    fn step(
+        context: &Context<Rules>,
+        _key: &str,
+        head: &Head,
+        cause: Cause<AccountEvent>,
+    ) -> Result<Transition<Revision, FeedRecord>, Refused> {
+        let (balance, step) = match cause {
+            Cause::Due => (None, due::due(context, head)),
+            Cause::Record(event) => {
+                let balance = event.balances.as_ref().map(balance).transpose()?;
+                (balance.filter(|it| head.balance != Some(*it)), show(context, head, event)?)
+            }
+        };
+        let Transition { change, effects } = step;
+        let is_change = balance.is_some() || change.is_some();
+        Ok(Transition { change: is_change.then_some(Revision { balance, change }), effects })
     }
 
-    fn apply(head: &mut Head, change: Change) -> Vec<(ItemId, Life)> {
-        head.apply(change)
+    fn apply(head: &mut Head, revision: Revision) -> Vec<(ItemId, Life)> {
+        head.apply(revision)
     }
 
     fn read_row(output: &FeedRecord) -> Option<ReadRow> {
