@@ -3,7 +3,9 @@
 //! Shows the rules at work on the real data. Proves nothing about Kafka, Cassandra or crashes, and
 //! is labelled so wherever it prints.
 
-use super::{apply::FIRST_RULES, demo_ledger::Ledger, print::say, stacks::LOCAL_PARTITIONS};
+use super::{
+    apply::FIRST_RULES, demo_feed::Sight, demo_ledger::Ledger, print::say, stacks::LOCAL_PARTITIONS,
+};
 use crate::adapters::memory::{
     MemoryLog, MemoryStore,
     worker::{MemoryBinding, MemoryWorker},
@@ -11,6 +13,7 @@ use crate::adapters::memory::{
 use crate::codec::{
     authorisation::AuthorisationCodec,
     avro::{Avro, RegistryIds},
+    feed::FeedCodec,
     headers::HeaderList,
     limits::Sizes,
     partitioner::partition_of,
@@ -18,7 +21,7 @@ use crate::codec::{
     raw::RawRecord,
     rules,
     schemas::Subject,
-    topics::{COMMANDS, EVENTS, POSTINGS, WINDOWS},
+    topics::{COMMANDS, EVENTS, FEED_ITEMS, POSTINGS, WINDOWS},
     windows::WindowsCodec,
 };
 use crate::console::progress::Progress;
@@ -37,6 +40,7 @@ use crate::runtime::{partition::Limits, telemetry};
 use crate::stages::{
     Topic,
     authorisation::Authorisation,
+    feed::Feed,
     settlement::{posting::Posting, windows::WindowsStage},
 };
 use crate::worker::{EXIT_FAILED, stages::encode_tick};
@@ -47,9 +51,13 @@ struct Pipeline {
     authorisation: MemoryWorker<Authorisation, AuthorisationCodec>,
     posting: MemoryWorker<Posting, PostingCodec>,
     windows: MemoryWorker<WindowsStage, WindowsCodec>,
+    feed: MemoryWorker<Feed, FeedCodec>,
 }
 
 const PARTITIONS: i32 = LOCAL_PARTITIONS as i32;
+const BUCKETS: u32 = 16;
+/// Number of the life of the events topic.
+const EVENTS_LIFE: i32 = 2;
 
 pub fn play(folders: &[Folder], no_bars: bool) -> Result<Vec<Played>, i32> {
     let rules = rules::parse(FIRST_RULES).map_err(|error| {
@@ -72,6 +80,16 @@ pub fn play(folders: &[Folder], no_bars: bool) -> Result<Vec<Played>, i32> {
         EXIT_FAILED
     })?;
     ledger.conclude(&mut played);
+    let mut sight = Sight::of(folders);
+    let judged = pipeline
+        .each(EVENTS, |raw| sight.take_event(raw))
+        .and_then(|()| pipeline.each(FEED_ITEMS, |raw| sight.take_item(raw)))
+        .and_then(|()| pipeline.rows().try_for_each(|(key, value)| sight.take_row(key, value)));
+    judged.map_err(|reason| {
+        say(&reason);
+        EXIT_FAILED
+    })?;
+    sight.conclude_without_phones(&mut played);
     Ok(played)
 }
 
@@ -82,7 +100,7 @@ impl Pipeline {
         let binding = |incarnation| MemoryBinding {
             topic_prefix: String::new(),
             incarnation,
-            buckets: 16,
+            buckets: BUCKETS,
             limits: Limits::default(),
         };
         let (sizes, ids) = (Sizes::default, RegistryIds::default);
@@ -92,13 +110,17 @@ impl Pipeline {
         let (log, codec) = (std::mem::take(&mut authorisation.log), || {
             PostingCodec::new(PARTITIONS, sizes(), ids(), "")
         });
-        let mut posting = MemoryWorker::new(&binding(2), log, store(), rules.clone(), codec);
+        let mut posting =
+            MemoryWorker::new(&binding(EVENTS_LIFE), log, store(), rules.clone(), codec);
         let (log, codec) = (std::mem::take(&mut posting.log), || {
             WindowsCodec::new(PARTITIONS, sizes(), ids(), "")
         });
         let mut windows = MemoryWorker::new(&binding(3), log, store(), rules.clone(), codec);
-        authorisation.log = std::mem::take(&mut windows.log);
-        Self { authorisation, posting, windows }
+        let (log, codec) =
+            (std::mem::take(&mut windows.log), || FeedCodec::new(PARTITIONS, sizes(), ids(), ""));
+        let mut feed = MemoryWorker::new(&binding(EVENTS_LIFE), log, store(), rules.clone(), codec);
+        authorisation.log = std::mem::take(&mut feed.log);
+        Self { authorisation, posting, windows, feed }
     }
 
     fn run_until_idle(&mut self) {
@@ -107,7 +129,15 @@ impl Pipeline {
         self.posting.run_until_idle();
         self.windows.log = std::mem::take(&mut self.posting.log);
         self.windows.run_until_idle();
-        self.authorisation.log = std::mem::take(&mut self.windows.log);
+        self.feed.log = std::mem::take(&mut self.windows.log);
+        self.feed.run_until_idle();
+        self.authorisation.log = std::mem::take(&mut self.feed.log);
+    }
+
+    /// Every row of the read model.
+    fn rows(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let rows = (0..BUCKETS).flat_map(|bucket| self.feed.store.reads(EVENTS_LIFE, bucket));
+        rows.map(|(row, cell)| (&*row.key, cell.bytes.as_slice()))
     }
 
     fn log(&mut self) -> &mut MemoryLog {
