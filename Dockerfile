@@ -1,4 +1,4 @@
-# The one image: operator CLI, worker, producer and auditor, no shell, not root.
+# The one image: operator CLI, worker, producer, auditor and fake gateway, no shell, not root.
 #
 #   docker build -t tapline:local .
 #
@@ -27,7 +27,8 @@ RUN set -eu; \
     find src -name '*.rs' -exec touch {} +; \
     cargo build --release --locked --features tls --bins; \
     mkdir -p /out/bin; \
-    for name in tapline tapline-worker tapline-producer tapline-auditor; do \
+    for name in tapline tapline-worker tapline-producer tapline-auditor \
+                tapline-fake-gateway; do \
       cp "target/release/$name" /out/bin/; \
     done
 
@@ -38,5 +39,5 @@ WORKDIR /app
 COPY --from=build /out/bin/ /usr/local/bin/
 COPY rules/ /app/rules/
 ENV PATH=/usr/local/bin:/usr/bin:/bin
-EXPOSE 9464
+EXPOSE 9464 8080
 CMD ["tapline", "--help"]
