@@ -210,9 +210,7 @@ fn on_stack(
     let mut workers = start_workers(config, args, &phones)?;
     wait_for_owners(config, &mut workers);
     if let Some(page) = workers[0].page() {
-        say(&format!(
-            "the feed's page: http://{page}/ (while the demo plays; with --keep it stays)"
-        ));
+        say(&format!("the feed's page: http://{page}/ (while the demo plays)"));
     }
     let tail = FeedTail::start(config);
     let pace = Pace { days_per_second: args.speed.0, no_bars, ..Pace::default() };
@@ -317,7 +315,7 @@ fn say_how_to_look(config: &Config, home: &Path) {
     say(&format!(
         "The servers keep running. To look around:\n  eval \"$(tapline stack env --home {})\"\n  \
          export TAPLINE_KAFKA__TOPIC_PREFIX={} TAPLINE_KAFKA__GROUP_PREFIX={} TAPLINE_CASSANDRA__KEYSPACE={}\n  \
-         tapline account show bank-1787\n  tapline topics peek payments.events.v1 --limit 3\n  \
+         tapline account show bank-1787\n  tapline feed show bank-client-1787\n  tapline topics peek payments.events.v1 --limit 3\n  \
          tapline stack down --home {}",
         home.display(),
         config.kafka.topic_prefix,

@@ -20,7 +20,10 @@ use crate::adapters::cassandra::{
     incarnations::{self, Incarnation},
 };
 use crate::api::shapes::{Account, Item};
-use crate::codec::{json::Show, topics::EVENTS};
+use crate::codec::{
+    json::Show,
+    topics::{EVENTS, FEED_ITEMS},
+};
 use crate::config::Config;
 use crate::domain::{
     feed::{FeedBody, FeedItem, FeedRecord, ItemStatus},
@@ -115,7 +118,11 @@ async fn open(config: &Config) -> Result<(FeedItems, Incarnation), i32> {
     let incarnation = known
         .map_err(|error| missing(format!("keyspace {keyspace} cannot be read: {error}")))?
         .ok_or_else(|| missing(format!("topic {topic} is not registered in {keyspace}")))?;
-    let buckets = config.feed_buckets;
+    // What was registered counts, whatever this configuration says.
+    let of_feed =
+        incarnations::of_topic(&session, keyspace, &config.kafka.topic(FEED_ITEMS.0)).await;
+    let of_feed = of_feed.ok().flatten().map(|it| it.buckets.unsigned_abs());
+    let buckets = of_feed.unwrap_or(config.feed_buckets);
     let items = FeedItems::open(session, keyspace, &incarnation, buckets, ids).await;
     Ok((items.map_err(|error| missing(error.to_string()))?, incarnation))
 }

@@ -137,7 +137,7 @@ impl<S: Stage, C: StageCodec<S>> Crew<S, C> {
         self.load(inbox.clone(), log, binding.buckets);
         let thread = std::thread::Builder::new()
             .name(format!("{}-{number}", S::NAME))
-            .spawn(move || owned.run());
+            .spawn(move || super::run_or_end(|| owned.run()));
         match thread {
             Ok(thread) => {
                 let member = Member { inbox, thread: Some(thread), drained, dropped: None };
@@ -150,7 +150,7 @@ impl<S: Stage, C: StageCodec<S>> Crew<S, C> {
     /// Reads all heads of a partition into its inbox, some buckets at a time, then the log's end.
     fn load(&self, inbox: Inbox<S::Rules>, log: LogPartition, buckets: u32) {
         let edges = self.edges.clone();
-        self.edges.tokio.spawn(async move {
+        super::spawn_or_end(&self.edges.tokio, async move {
             let mut loads = tokio::task::JoinSet::new();
             let mut next = 0..buckets;
             for bucket in next.by_ref().take(LOAD_BUCKETS) {

@@ -26,14 +26,17 @@ use crate::runtime::{
     settings::StopSchedule,
     telemetry,
 };
+use futures_util::FutureExt;
 use std::{
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
+use tokio::runtime::Handle;
 
 pub const EXIT_DONE: i32 = 0;
 /// Ran, but the verdict is bad (docs: exit codes).
@@ -47,6 +50,23 @@ pub const EXIT_UNREACHABLE: i32 = 5;
 fn end_process(reason: &str) -> ! {
     tracing::error!(reason, "ending the process; the next owner goes on from what is durable");
     std::process::exit(EXIT_FAILED)
+}
+
+/// Runs a request on tokio. Where its code panics the process ends: whoever asked would wait for the
+/// answer for ever.
+fn spawn_or_end(tokio: &Handle, request: impl Future<Output = ()> + Send + 'static) {
+    tokio.spawn(async move {
+        if AssertUnwindSafe(request).catch_unwind().await.is_err() {
+            end_process("the code of a request panicked");
+        }
+    });
+}
+
+/// The body of a thread that nobody joins while it works; ends the process where it panics.
+fn run_or_end(work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        end_process("a thread panicked");
+    }
 }
 
 /// Ends the process because something outside is not as it must be.

@@ -135,7 +135,7 @@ impl<S: Stage> Ports<S::Rules> for LivePorts<S> {
 
     fn write(&mut self, batch: Arc<Batch>) {
         let (edges, inbox, log) = (self.edges.clone(), self.inbox.clone(), self.log);
-        self.edges.tokio.spawn(async move {
+        super::spawn_or_end(&self.edges.tokio, async move {
             let go_on = |failure: &StoreError| {
                 edges.meters.retried("store_write");
                 tracing::warn!(stage = edges.stage, partition = log.partition, %failure,
@@ -151,7 +151,7 @@ impl<S: Stage> Ports<S::Rules> for LivePorts<S> {
 
     fn read(&mut self, read: SideRead) {
         let (edges, inbox, log) = (self.edges.clone(), self.inbox.clone(), self.log);
-        self.edges.tokio.spawn(async move {
+        super::spawn_or_end(&self.edges.tokio, async move {
             let mut pauses = pauses();
             while !inbox.is_revoked() {
                 match edges.store.read_side(log, &read).await {
@@ -182,7 +182,7 @@ impl<S: Stage> Ports<S::Rules> for LivePorts<S> {
 
     fn load_rules(&mut self, version: i32) {
         let (edges, inbox, parse) = (self.edges.clone(), self.inbox.clone(), self.parse_rules);
-        self.edges.tokio.spawn(async move {
+        super::spawn_or_end(&self.edges.tokio, async move {
             let mut pauses = pauses();
             while !inbox.is_revoked() {
                 match rules::load(&edges.session, &edges.keyspace, version).await {

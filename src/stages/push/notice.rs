@@ -34,9 +34,11 @@ pub(super) fn notice(item: &FeedItem) -> Option<Notice> {
     }
 }
 
-/// Something was promised. An authorisation that comes after its presentment promises nothing.
+/// Something was promised, or paid in one step. An authorisation that comes after its presentment
+/// promises nothing and is no first version.
 fn authorised(item: &FeedItem) -> Option<Notice> {
-    if item.pending_minor == 0 { None } else { Some(paid(item)) }
+    let is_told = item.pending_minor > 0 || item.version <= 1 && item.amount_minor > 0;
+    is_told.then(|| paid(item))
 }
 
 fn paid(item: &FeedItem) -> Notice {

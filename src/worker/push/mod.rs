@@ -107,7 +107,9 @@ async fn serve(
     };
     let dispatch = Dispatch::new(options(serving), codec, telemetry::now_ms());
     let executor = Executor::new(dispatch, ports, shared.clone(), arrivals);
-    let thread = std::thread::Builder::new().name(NAME.to_owned()).spawn(move || executor.run());
+    let thread = std::thread::Builder::new()
+        .name(NAME.to_owned())
+        .spawn(move || super::run_or_end(|| executor.run()));
     if let Err(error) = thread {
         tracing::error!(stage = NAME, %error, "no thread for the executor");
         return EXIT_FAILED;

@@ -85,7 +85,7 @@ impl DispatchPorts for LivePorts {
         let (shared, store, customer) =
             (self.shared.clone(), self.targets.clone(), customer.clone());
         let meters = self.meters.clone();
-        self.tokio.spawn(async move {
+        crate::worker::spawn_or_end(&self.tokio, async move {
             let mut pauses = pauses();
             while !shared.has_ended() {
                 match store.targets(&customer).await {
@@ -121,7 +121,7 @@ impl DispatchPorts for LivePorts {
         let (device, notification) = (device.clone(), notification.clone());
         // A moment longer than the executor waits: it counts the silence itself.
         let most = self.attempt_timeout + Duration::from_secs(1);
-        self.tokio.spawn(async move {
+        crate::worker::spawn_or_end(&self.tokio, async move {
             let begun_ns = telemetry::steady_ns();
             let answered = tokio::time::timeout(most, gateway.send(&device, &notification)).await;
             telemetry::push_answered(platform.name(), telemetry::seconds_since(begun_ns));
@@ -172,7 +172,7 @@ impl DispatchPorts for LivePorts {
     fn forget_device(&mut self, customer: &CustomerId, device: &Device) {
         let (store, customer, device) = (self.targets.clone(), customer.clone(), device.clone());
         // Once: if it fails, the next notification to the device finds it gone again.
-        self.tokio.spawn(async move {
+        crate::worker::spawn_or_end(&self.tokio, async move {
             if let Err(failure) = store.forget(&customer, &device).await {
                 tracing::warn!(stage = NAME, %failure, "a device that is gone stays for now");
             }
