@@ -204,9 +204,8 @@ fn on_stack(
 ) -> Result<Vec<Played>, i32> {
     say("making tables, topics and rules");
     stacks::make_installation(config)?;
-    let session = connect::block_on(connect::cassandra(config))?.map(Arc::new)?;
     let phones = Phones::start(&args.home.join("gateway"), folders)?;
-    phones.register(config, session.clone())?;
+    phones.register(config)?;
     say(&format!("starting {} workers, {} phones", args.workers, phones.count()));
     let mut workers = start_workers(config, args, &phones)?;
     wait_for_owners(config, &mut workers);
@@ -235,7 +234,7 @@ fn on_stack(
     stopped?;
     compare_heads(config, &mut played)?;
     demo_ledger::judge(config, folders, &mut played)?;
-    demo_feed::judge(config, &session, &phones, folders, &mut played)?;
+    demo_feed::judge(config, &phones, folders, &mut played)?;
     demo_feed::show_last(&phones);
     phones.stop();
     Ok(played)

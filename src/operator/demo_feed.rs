@@ -5,6 +5,7 @@
 //! obligations that the items hold and by what the gateway says it took. Never joins a group.
 
 use super::{
+    connect,
     demo_ledger::{decode, read},
     demo_phones::Phones,
     logs,
@@ -87,7 +88,6 @@ fn unread(
 /// judged already. The workers have stopped, so the ends stay where they are.
 pub fn judge(
     config: &Config,
-    session: &Session,
     phones: &Phones,
     folders: &[Folder],
     played: &mut [Played],
@@ -101,7 +101,11 @@ pub fn judge(
     read(config, &reader, EVENTS, |raw| sight.take_event(raw)).map_err(failed)?;
     read(config, &reader, FEED_ITEMS, |raw| sight.take_item(raw)).map_err(failed)?;
     read(config, &reader, PUSH_OUTCOMES, |raw| sight.take_outcome(raw)).map_err(failed)?;
-    let rows = super::connect::block_on(all_rows(config, session))?;
+    // A session lives no longer than the runtime that it was made in.
+    let rows = connect::block_on(async {
+        let session = connect::cassandra(config).await?;
+        Ok::<_, i32>(all_rows(config, &session).await)
+    })??;
     for (customer, value) in rows.map_err(failed)? {
         sight.take_row(&customer, &value).map_err(failed)?;
     }

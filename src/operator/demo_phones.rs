@@ -4,7 +4,7 @@
 //! worthless: only this gateway trusts them. Nothing is sent to anybody else.
 
 use super::{connect, print::say};
-use crate::adapters::cassandra::{push_targets::PushTargets, session::Session};
+use crate::adapters::cassandra::{failure::StoreError, push_targets::PushTargets};
 use crate::config::Config;
 use crate::domain::{command::Command, ids::CustomerId, push::Platform};
 use crate::fake_gateway::{FakeGateway, Keys, Options, WEBHOOK_SECRET};
@@ -56,19 +56,22 @@ impl Phones {
     }
 
     /// Gives each of them a device, as the API would.
-    pub fn register(&self, config: &Config, session: Arc<Session>) -> Result<(), i32> {
-        let registered = connect::block_on(async {
-            let targets = PushTargets::open(session, &config.cassandra.keyspace).await?;
-            for (customer, platform) in &self.owners {
-                let device = self.gateway.device(*platform, customer.as_str());
-                targets.put_device(customer, &device).await?;
-            }
-            Ok(())
-        })?;
-        registered.map_err(|error: crate::adapters::cassandra::failure::StoreError| {
+    pub fn register(&self, config: &Config) -> Result<(), i32> {
+        let failed = |error: StoreError| {
             say(&format!("a phone cannot be registered: {error}"));
             EXIT_FAILED
-        })
+        };
+        let registered = connect::block_on(async {
+            let session = Arc::new(connect::cassandra(config).await?);
+            let keyspace = &config.cassandra.keyspace;
+            let targets = PushTargets::open(session, keyspace).await.map_err(failed)?;
+            for (customer, platform) in &self.owners {
+                let device = self.gateway.device(*platform, customer.as_str());
+                targets.put_device(customer, &device).await.map_err(failed)?;
+            }
+            Ok(())
+        });
+        registered?
     }
 
     /// Leads a worker's pushes to the gateway.
