@@ -62,6 +62,7 @@ impl Stage for Feed {
     const INPUT: Topic = EVENTS;
     const OUTPUTS: &'static [Topic] = &[FEED_ITEMS];
     const LOGIC_VERSIONS: &'static [i32] = &[1];
+    const READS: bool = true;
 
     type Input = AccountEvent;
     type Output = FeedRecord;
