@@ -1,8 +1,8 @@
 //! The feed on real servers: who is shown what, and what the API says of it.
 //!
 //! Owns three months of cards on joint accounts, judged by the feed's oracle and the auditor, and
-//! the questions that a customer's program asks. The worker knows a gateway and is mute: nothing may
-//! reach it.
+//! the questions that a customer's program asks. The worker knows a gateway and is mute: nothing
+//! may reach it.
 
 use super::{
     asked::{Api, Live, Said},

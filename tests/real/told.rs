@@ -1,8 +1,8 @@
 //! The world of the feed's and the pushes' cases: workers of three stages, phones, what was told.
 //!
-//! Owns the gateway in this process with its journal on disk, a phone for each customer, and reading
-//! of items, obligations and outcomes, each once. Judges only what must hold whatever happened:
-//! every obligation has an outcome, and every request an obligation.
+//! Owns the gateway in this process with its journal on disk, a phone for each customer, and the
+//! reading of items, obligations and outcomes, each once. Judges only what must hold whatever
+//! happened: every obligation has an outcome, and every request an obligation.
 
 use super::{
     ground::{Site, until},
