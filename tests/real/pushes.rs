@@ -146,7 +146,7 @@ pub fn killed_between_send_and_outcome(ground: &Ground) {
     (0..2).for_each(|place| world.start(place));
     told::await_stages(&site, &mut world.workers, 60);
     let kills = ground.size.pick(3, 4, 60);
-    let seconds = ground.size.pick(30.0, 36.0, 800.0);
+    let seconds = ground.size.pick(24.0, 30.0, 800.0);
     let load = Load::of(crowd.clone(), &site, ground.seed, RATE, seconds);
     until("the first is told", 30, || match phones.counts().accepted {
         0 => Err(world.workers[0].last_lines(3)),
