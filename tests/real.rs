@@ -6,10 +6,14 @@
 //! names this switch. `TAPTEST_SIZE=quick|ci|night` says how much, `TAPTEST_SEED` repeats a run's
 //! draws, `TAPTEST_KAFKA` and `TAPTEST_CASSANDRA` name servers that run already.
 
+#[path = "real/asked.rs"]
+mod asked;
 #[path = "real/clearing.rs"]
 mod clearing;
 #[path = "real/commands.rs"]
 mod commands;
+#[path = "real/feed.rs"]
+mod feed;
 #[path = "real/garbage.rs"]
 mod garbage;
 #[path = "real/ground.rs"]
@@ -22,10 +26,14 @@ mod kafka;
 mod kills;
 #[path = "real/ledger.rs"]
 mod ledger;
+#[path = "real/load.rs"]
+mod load;
 #[path = "real/money.rs"]
 mod money;
 #[path = "real/played.rs"]
 mod played;
+#[path = "real/pushes.rs"]
+mod pushes;
 #[path = "real/refusals.rs"]
 mod refusals;
 #[path = "real/rules.rs"]
@@ -34,6 +42,8 @@ mod rules;
 mod settlement_kills;
 #[path = "real/store.rs"]
 mod store;
+#[path = "real/told.rs"]
+mod told;
 #[path = "real/watch.rs"]
 mod watch;
 #[path = "real/writing.rs"]
@@ -68,9 +78,11 @@ const CASES: &[Case] = &[
     Case { name: "real::clearing", run: clearing::file_to_settled },
     Case { name: "real::closing", run: clearing::closing_beside_presentments },
     Case { name: "real::commands", run: commands::of_settlement },
+    Case { name: "real::feed", run: feed::shown_to_the_audience },
     Case { name: "real::sigterm", run: kills::sigterm },
     Case { name: "real::kill", run: kills::kill },
     Case { name: "real::settlement", run: settlement_kills::killed_at_seals_and_cutoffs },
+    Case { name: "real::pushes", run: pushes::killed_between_send_and_outcome },
 ];
 
 /// Names that are wanted, names that are not, and whether they must be whole.

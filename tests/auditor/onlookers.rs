@@ -168,6 +168,7 @@ impl Account {
         let standing = counters.hold_minor() + counters.cleared_minor();
         let shown = [
             standing,
+            counters.approved_minor - counters.reversed_minor,
             counters.approved_minor,
             counters.presented_minor(),
             counters.refunded_minor,

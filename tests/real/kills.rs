@@ -5,125 +5,17 @@
 
 use super::{
     ground::{Ground, Site, until},
+    load::{Load, audit},
     watch,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::{
-    path::PathBuf,
-    process::Command,
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
-use tapline::domain::{money::Currency, time::LogTime};
-use tapline::load::{
-    cards::{self, Plan, Run},
-    workers::Worker,
-};
-use tapline::producer::{
-    cards::Settings,
-    crowd::{Choice, Crowd},
-    life::Mix,
-    samples::Samples,
-};
-use tapline::runtime::telemetry;
+use std::time::{Duration, Instant};
+use tapline::load::workers::Worker;
 use tapline::stack::Server;
-
-const ACCOUNTS: u32 = 500;
 
 /// Silence after which the group gives a worker's partitions away.
 const SESSION: [(&str, &str); 1] = [("kafka.session_timeout", "6s")];
-
-struct Load {
-    run: JoinHandle<Result<Run, String>>,
-    journal: PathBuf,
-    commands_before: i64,
-}
-
-impl Load {
-    /// Starts the scenario `cards`; returns once its accounts are opened and it taps.
-    fn start(site: &Site, seed: u64, rate: f64, seconds: f64) -> Self {
-        let journal = site.folder.join("journal.jsonl");
-        let crowd = Crowd {
-            run: format!("k{}", telemetry::now_ms()).into(),
-            accounts: ACCOUNTS,
-            currency: Currency::parse("CAD").expect("CAD is a currency"),
-            opening_minor: 5_000_000,
-            with_frozen: true,
-            start: LogTime(telemetry::now_ms()),
-        };
-        let openings = crowd.openings().count() as i64;
-        let plan = Plan {
-            settings: Settings {
-                crowd,
-                choice: Choice::Zipf(0.99),
-                mix: Mix::default(),
-                seed,
-                day_ms: 500,
-                spacing_us: 0,
-            },
-            samples: Samples::few(),
-            rate,
-            seconds,
-            warmup_seconds: 0.0,
-            is_poisson: true,
-            journal: Some(journal.clone()),
-            patience: Duration::from_secs(120),
-            no_bars: true,
-        };
-        let commands_before = ends(site);
-        let config = site.config.clone();
-        let run = std::thread::spawn(move || cards::run(&config, plan));
-        let load = Self { run, journal, commands_before };
-        until("the load begins", 120, || {
-            let written = ends(site) - load.commands_before;
-            match written > openings + 500 || load.run.is_finished() {
-                true => Ok(()),
-                false => Err(format!("{written} records written, {openings} of them openings")),
-            }
-        });
-        load
-    }
-
-    /// Waits for the end; every line of the verdict must be right.
-    fn judge(self) -> Run {
-        let run = self.run.join().expect("the load does not panic");
-        let run = run.unwrap_or_else(|reason| panic!("the load failed: {reason}"));
-        for line in &run.verdict {
-            assert!(line.ok, "{}: {} not {}", line.name, line.found, line.expected);
-        }
-        assert!(run.verdict.len() > 5, "the verdict has only {} lines", run.verdict.len());
-        run
-    }
-}
-
-fn ends(site: &Site) -> i64 {
-    watch::spans(site, &site.commands()).iter().map(|span| span.end).sum()
-}
-
-/// The auditor's exit code must be 0; returns its summary for the report.
-fn audit(site: &Site, journal: &std::path::Path, expect: u64) {
-    let kafka = &site.config.kafka;
-    let audited = Command::new(env!("CARGO_BIN_EXE_tapline-auditor"))
-        .args(["--kafka", &kafka.bootstrap])
-        .args(["--cassandra", &site.config.cassandra.contact.join(",")])
-        .args(["--keyspace", &site.config.cassandra.keyspace])
-        .args(["--topic-prefix", &kafka.topic_prefix])
-        .args(["--group", &kafka.group("authorisation")])
-        .args(["--expect", &expect.to_string()])
-        .arg("--journal")
-        .arg(journal)
-        .output()
-        .expect("the auditor can be started");
-    let report = String::from_utf8_lossy(&audited.stdout);
-    assert_eq!(
-        audited.status.code(),
-        Some(0),
-        "the auditor found:\n{report}\n{}",
-        String::from_utf8_lossy(&audited.stderr)
-    );
-    println!("  auditor: {}", report.lines().last().unwrap_or_default());
-}
 
 /// Goal: a stop by SIGTERM is short, clean and loses nothing. Method: under load one of two workers
 /// is told to stop; it must end by itself within 10 s with 0; the other goes on; tally and auditor.
@@ -137,7 +29,7 @@ pub fn sigterm(ground: &Ground) {
     let begun = Instant::now();
     let status = leaver.stop(Duration::from_secs(10));
     let took = begun.elapsed().as_secs_f64();
-    assert!(!load.run.is_finished(), "the load was over before the stop");
+    assert!(!load.is_finished(), "the load was over before the stop");
     assert_eq!(
         status.and_then(|status| status.code()),
         Some(0),
@@ -155,7 +47,7 @@ pub fn sigterm(ground: &Ground) {
         "  stopped in {took:.1} s; {} commands, {} answers, {} published twice",
         run.commands, run.answered, run.repeats
     );
-    audit(&site, &journal, run.commands);
+    audit(&site, Some(&journal), run.commands, &[]);
 }
 
 /// Workers, and what happened to them.
@@ -246,7 +138,7 @@ pub fn kill(ground: &Ground) {
     let mut under_load = 0;
     while crew.kills < wanted {
         crew.wait(Duration::from_millis(rng.random_range(1_000..2_000)));
-        under_load += usize::from(!load.run.is_finished());
+        under_load += usize::from(!load.is_finished());
         let place = rng.random_range(0..3);
         crew.kill(place);
         // Kafka late: until it is back nothing flows, and a kill then shows little.
@@ -266,7 +158,7 @@ pub fn kill(ground: &Ground) {
     });
     until("the load ends and is answered", 180, || {
         crew.tend();
-        if load.run.is_finished() { Ok(()) } else { Err("not finished".to_owned()) }
+        if load.is_finished() { Ok(()) } else { Err("not finished".to_owned()) }
     });
     let journal = load.journal.clone();
     let run = load.judge();
@@ -279,7 +171,7 @@ pub fn kill(ground: &Ground) {
     );
     assert!(crew.was_frozen, "nobody was frozen");
     assert!(crew.kills >= wanted && under_load >= wanted * 2 / 3, "too few kills under load");
-    audit(&site, &journal, run.commands);
+    audit(&site, Some(&journal), run.commands, &[]);
     let fresh = Load::start(&site, ground.seed + 1, 200.0, 4.0).judge();
     assert!(fresh.answered >= fresh.commands, "a fresh load passes");
 }

@@ -109,7 +109,9 @@ impl Payment {
         let standing = counters.hold() + counters.cleared();
         let mut amounts = vec![standing];
         if standing == 0 {
-            let once = [counters.0[0], counters.presented(), counters.0[6]];
+            // What was promised, less what the merchant gave back of it, unless that was all.
+            let [approved, reversed, .., refunded] = counters.0;
+            let once = [approved - reversed, approved, counters.presented(), refunded];
             amounts = vec![once.into_iter().find(|minor| *minor != 0).unwrap_or(0)];
             amounts.extend(&self.asked);
         }
