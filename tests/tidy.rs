@@ -89,12 +89,16 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_json", &["*"]),
     ("sha2", &["*", "stages/settlement/", "stages/push/"]),
     ("thiserror", &["*"]),
-    ("tokio", &["adapters/", "worker/", "operator/", "load/", "fake_gateway/", "bin/auditor/"]),
+    (
+        "tokio",
+        &["adapters/", "api/", "worker/", "operator/", "load/", "fake_gateway/", "bin/auditor/"],
+    ),
     ("toml", &["codec/", "config/"]),
     ("tower_service", &["adapters/gateways/"]),
     ("tracing", &["*"]),
     ("tracing_subscriber", &["logging.rs"]),
     ("ureq", &["load/"]),
+    ("utoipa", &["api/"]),
     ("uuid", &["codec/", "operator/", "adapters/gateways/"]),
     ("web_push_native", &["adapters/gateways/", "fake_gateway/"]),
 ];
@@ -102,6 +106,7 @@ const HOMES: &[(&str, &[&str])] = &[
 /// (file, crate, why).
 const HOMES_EXCEPTED: &[(&str, &str, &str)] = &[
     ("operator/apply.rs", "rdkafka", "names the client's error once, for want of one of ours"),
+    ("api/mod.rs", "http", "means our own adapter of that name"),
     ("worker/mod.rs", "http", "means our own adapter of that name"),
     ("bin/auditor/live.rs", "scylla", "judges what is stored, so it asks without our store"),
 ];
