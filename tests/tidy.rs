@@ -62,7 +62,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &["adapters/", "api/", "operator/", "worker/", "load/", "fake_gateway/", "bin/auditor/"],
     ),
     ("hdrhistogram", &["load/"]),
-    ("http", &["adapters/gateways/", "fake_gateway/"]),
+    ("http", &["adapters/gateways/", "api/", "fake_gateway/"]),
     ("http_body_util", &["adapters/gateways/"]),
     ("hyper_rustls", &["adapters/gateways/"]),
     ("hyper_util", &["adapters/gateways/", "fake_gateway/"]),
@@ -106,7 +106,6 @@ const HOMES: &[(&str, &[&str])] = &[
 /// (file, crate, why).
 const HOMES_EXCEPTED: &[(&str, &str, &str)] = &[
     ("operator/apply.rs", "rdkafka", "names the client's error once, for want of one of ours"),
-    ("api/mod.rs", "http", "means our own adapter of that name"),
     ("worker/mod.rs", "http", "means our own adapter of that name"),
     ("bin/auditor/live.rs", "scylla", "judges what is stored, so it asks without our store"),
 ];
