@@ -100,7 +100,11 @@ fn metrics_show_buckets_and_gauges() {
         meters.retried("store_timeout");
         telemetry::money("authorisation", "posted", "GBP".to_owned(), 0).set(1_234.0);
         telemetry::end_to_end("command", "feed", 1_000, 1_200);
-        telemetry::push_outcomes("accepted", 1);
+        telemetry::push_outcomes("delivered", 1);
+        telemetry::push_sends("fcm", "accepted", 1);
+        telemetry::push_answered("fcm", 0.2);
+        telemetry::push_gateway("fcm", "closed", 3);
+        telemetry::push_waiting(4, 1_500);
         telemetry::replay_progress("r1", 0.5);
         telemetry::build("1.2.3", "abc", "2.12.1");
         let board = HealthBoard::new(&["feed"]);

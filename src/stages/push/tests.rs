@@ -94,7 +94,12 @@ fn what_is_told() {
             |it| it.kind = ItemKind::CashWithdrawal,
             Some((N::Purchase, 1_234, "12.34 EUR withdrawn with card 4242.")),
         ),
-        ("after its presentment", |it| it.pending_minor = 0, None),
+        ("after its presentment", |it| (it.version, it.pending_minor) = (2, 0), None),
+        (
+            "in one step",
+            |it| it.pending_minor = 0,
+            Some((N::Purchase, 1_234, "12.34 EUR paid with card 4242.")),
+        ),
         (
             "more",
             |it| {
