@@ -79,6 +79,8 @@ impl<S: Stage, C: StageCodec<S>> Owned<S, C> {
             } else if now_ms >= seal_at_ms {
                 seal_at_ms = now_ms + seal_every_ms;
                 self.partition.handle(Arrival::SealDue, &mut self.ports);
+                // A seal without rows is durable at once, and no arrival tells of it.
+                self.show();
             }
             if now_ms >= retry_at_ms && self.partition.halted().is_some() {
                 retry_at_ms = now_ms + RETRY_MS;
