@@ -166,11 +166,6 @@ pub fn killed_between_send_and_outcome(ground: &Ground) {
     let run = load.judge();
     watch::await_durable(&site, &mut world.workers, 60);
     told::await_all(&site, &mut world.workers, 120);
-    for worker in &mut world.workers {
-        let status = worker.stop(Duration::from_secs(20));
-        assert!(status.is_some_and(|status| status.success()), "{}", worker.last_lines(8));
-    }
-
     let told = Told::read(&site);
     told.judge_feed(&site, &crowd.run);
     told.judge_ends();
@@ -193,5 +188,10 @@ pub fn killed_between_send_and_outcome(ground: &Ground) {
     assert!(under_load >= kills * 2 / 3, "too few kills under load: {under_load}");
     let gateway = phones.journal.to_str().expect("a path of ours");
     let flags = ["--expect-feed", "--expect-push", "--gateway-journal", gateway];
+    // With its workers: the last tick before a stop is passed on by the next owner only.
     audit(&site, Some(&journal), run.commands, &flags);
+    for worker in &mut world.workers {
+        let status = worker.stop(Duration::from_secs(20));
+        assert!(status.is_some_and(|status| status.success()), "{}", worker.last_lines(8));
+    }
 }
