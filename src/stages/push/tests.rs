@@ -71,7 +71,7 @@ fn then(item: &mut FeedItem, change: ItemChange, amount_minor: i64) {
 #[test]
 fn what_is_told() {
     use NoticeKind as N;
-    let cases: [(&str, Change, Option<(NoticeKind, i64, &str)>); 28] = [
+    let cases: [(&str, Change, Option<(NoticeKind, i64, &str)>); 29] = [
         ("pending", |_| {}, Some((N::Purchase, 1_234, "12.34 EUR paid with card 4242."))),
         (
             "abroad",
