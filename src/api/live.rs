@@ -15,8 +15,8 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// Records that wait for one listener before it counts as too slow.
-const WAITING_MAX: usize = 256;
+/// Records that wait for one listener before it counts as too slow; the last seconds come at once.
+const WAITING_MAX: usize = 4_096;
 
 /// Recent records that are kept for those who come back.
 const RECENT_MAX: usize = 8_192;

@@ -103,7 +103,7 @@ async fn slow_listeners_are_dropped() {
         (reply.problem().1.as_str(), reply.header("retry-after")),
         ("live_streams_full", "5")
     );
-    for offset in 0..300 {
+    for offset in 0..4_400 {
         let record = purchase("c", "a", "p", (0, offset));
         let record = parsed(with(record, json!({"version": offset + 1})));
         desk.hub.publish(LivePos { partition: 0, offset }, record);
@@ -114,7 +114,7 @@ async fn slow_listeners_are_dropped() {
     while slow.records.recv().await.is_some() {
         got += 1;
     }
-    assert_eq!((got, slow.end()), (256, End::TooSlow));
+    assert_eq!((got, slow.end()), (4_096, End::TooSlow));
     drop(quick);
     assert_eq!(desk.hub.listener_count(), 0);
 }
