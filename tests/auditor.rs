@@ -20,6 +20,8 @@ mod misdeeds;
 mod onlookers;
 #[path = "auditor/plant.rs"]
 mod plant;
+#[path = "auditor/redone.rs"]
+mod redone;
 #[path = "auditor/script.rs"]
 mod script;
 #[path = "auditor/served.rs"]
@@ -242,6 +244,21 @@ fn unnamed(misdeeds: &[(&str, &str, misdeeds::Misdeed)]) -> Vec<String> {
         }
     }
     unnamed
+}
+
+/// Goal: whatever a later owner may find, say and send anew is no fault. Method: the worlds of
+/// `redone`, which differ from misdeeds in what was said and when it was sent.
+#[test]
+fn what_is_done_anew_is_no_fault() {
+    type World = fn(&mut Served) -> usize;
+    let worlds: [(World, usize); 2] =
+        [(redone::every_pair_of_words, 36), (redone::dead_without_a_word, 3)];
+    for (world, cases) in worlds {
+        let mut served = SERVED.clone();
+        assert_eq!(world(&mut served), cases);
+        let (code, _, text) = judged_served(&served, &[]);
+        assert_eq!(code, 0, "{text}");
+    }
 }
 
 /// Goal: a row may lag behind what the feed has not committed, and no other; what is absent is no

@@ -19,7 +19,7 @@ fn record(record: &Rec) -> Value {
     json!({
         "partition": record.partition,
         "offset": record.offset,
-        "timestamp_ms": 0,
+        "timestamp_ms": record.timestamp_ms,
         "key": record.key.as_deref().map(hex),
         "value": record.value.as_deref().map(hex),
         "headers": headers,

@@ -44,6 +44,8 @@ pub struct Rec {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Pairs,
+    /// Where it matters; else 0.
+    pub timestamp_ms: i64,
 }
 
 impl Rec {
@@ -250,7 +252,7 @@ impl World {
         let offset = count(&self.run.letters, raw.partition);
         let headers = pairs(&letter.headers);
         let (key, value, partition) = (letter.key, letter.value, raw.partition);
-        self.run.letters.push(Rec { partition, offset, key, value, headers });
+        self.run.letters.push(Rec { partition, offset, key, value, headers, timestamp_ms: 0 });
     }
 
     fn step(&mut self, key: &str, raw: &RawRecord, input: &AccountCommand) {
@@ -377,9 +379,9 @@ impl World {
             });
             return;
         }
-        let mut record =
-            Rec { partition, offset: 0, key: Some(key), value: Some(value), headers: pairs(&list) };
-        record.offset = count(&self.run.events, partition);
+        let offset = count(&self.run.events, partition);
+        let (key, value, headers) = (Some(key), Some(value), pairs(&list));
+        let mut record = Rec { partition, offset, key, value, headers, timestamp_ms: 0 };
         let twice = record.offset % 17 == 5;
         self.run.events.push(record.clone());
         if twice {
@@ -450,6 +452,7 @@ fn record_of(raw: &RawRecord) -> Rec {
         key: raw.key.clone(),
         value: raw.value.clone(),
         headers: pairs(&raw.headers),
+        timestamp_ms: 0,
     }
 }
 
