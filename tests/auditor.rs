@@ -20,6 +20,8 @@ mod misdeeds;
 mod onlookers;
 #[path = "auditor/plant.rs"]
 mod plant;
+#[path = "auditor/rec.rs"]
+mod rec;
 #[path = "auditor/redone.rs"]
 mod redone;
 #[path = "auditor/script.rs"]
