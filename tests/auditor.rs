@@ -18,6 +18,8 @@ mod good_run;
 mod misdeeds;
 #[path = "auditor/onlookers.rs"]
 mod onlookers;
+#[path = "auditor/open_end.rs"]
+mod open_end;
 #[path = "auditor/plant.rs"]
 mod plant;
 #[path = "auditor/rec.rs"]
@@ -149,6 +151,35 @@ fn missed(corruptions: &[(&str, &str, plant::Plant)]) -> Vec<String> {
         }
     }
     missed
+}
+
+/// Goal: what an owner left at the log's end is no fault, but owed decisions are never called clean,
+/// and whatever a commit, a row or a later output vouches for must be there. Method: the worlds of
+/// `open_end`.
+#[test]
+fn the_end_of_a_log_may_be_open() {
+    use open_end::Finding;
+    let mut missed = Vec::new();
+    for (name, world) in open_end::WORLDS {
+        let mut run = GOOD.clone();
+        let finding = world(&mut run);
+        let (code, report, text) = judged(&run, &[]);
+        let lines = report["invariants"].as_array().cloned().unwrap_or_default();
+        let broken = lines.iter().any(|line| line["breaches"].as_u64() > Some(0));
+        let right = match &finding {
+            Finding::Nothing => code == 0,
+            Finding::NotAtRest => code == 2 && !broken && text.contains("not at rest"),
+            Finding::Breach(invariant, id) => {
+                let line = lines.iter().find(|line| line["invariant"] == **invariant);
+                let named = line.and_then(|line| line["first"]["id"].as_str());
+                code == 1 && named.is_some_and(|named| named.starts_with(id))
+            }
+        };
+        if !right {
+            missed.push(format!("{name}: exit {code}\n{text}"));
+        }
+    }
+    assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
 }
 
 /// Goal: what cannot be judged is never called clean. Method: empty, half-read, foreign, too few.

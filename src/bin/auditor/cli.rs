@@ -17,10 +17,10 @@ use std::{path::PathBuf, process::ExitCode};
 ///
 /// Reads the topics from their beginning, the tables, the group's committed offsets and (if given)
 /// the producer's journal, and checks money and pipeline invariants at every log position. It reads
-/// only. Run it at rest, after the load has drained; workers may go on ticking.
+/// only. Run it at rest, after the load has drained; workers may go on ticking or be stopped.
 ///
 /// Exit codes: 0 clean, 1 at least one breach, 2 could not be judged (a source is missing, nothing
-/// was seen, fewer commands than --expect).
+/// was seen, fewer commands than --expect, commands that wait for the next worker).
 #[derive(Parser)]
 #[command(
     name = "tapline-auditor",

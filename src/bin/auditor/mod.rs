@@ -5,7 +5,7 @@
 //! the schema files, and no module of domain, stages, codec or runtime is named here.
 //!
 //! `cli` flags; `live` and `folder` where evidence comes from, `evidence` its shape; `audit` the
-//! order of work, `fold` a partition; `outputs`, `letters`, `rows`, `sends`, `transfers`,
+//! order of work, `fold` a partition, `tail` its open end; `outputs`, `letters`, `rows`, `sends`, `transfers`,
 //! `messages`, `money` and `accounts` what is judged; `books` the order of settlement, `taken` its
 //! records, `postings`, `moves`, `parts` and `windows` what is judged of it; `customers` the order of
 //! feed and push, `audience`, `shown`, `feed`, `feed_rows` what is shown to whom, `push`, `ends`,
@@ -45,6 +45,7 @@ mod requests;
 mod rows;
 mod sends;
 mod shown;
+mod tail;
 mod taken;
 mod transfers;
 mod verdict;
