@@ -294,6 +294,36 @@ fn what_is_done_anew_is_no_fault() {
     }
 }
 
+/// Goal: what was surely to be told and lies below the commit of push has a word; nothing else must.
+/// Method: one word taken away; commits around its item; the item turned into a silent one.
+#[test]
+fn what_was_to_be_told_has_a_word() {
+    let mut ends: Vec<(i32, i64)> = Vec::new();
+    for record in &SERVED.items {
+        ends.retain(|(partition, _)| *partition != record.partition);
+        ends.push((record.partition, record.offset + 1));
+    }
+    for (name, taken, commit_at, silent, expected) in [
+        ("all told", false, 1_000_000, false, 0),
+        ("below the commit", true, 1, false, 1),
+        ("at the commit", true, 0, false, 0),
+        ("silent", true, 1, true, 0),
+    ] {
+        let mut served = SERVED.clone();
+        let (item, id) = redone::untold(&mut served, taken, silent);
+        served.push_committed = match commit_at {
+            1_000_000 => ends.clone(),
+            after => vec![(item.partition, item.offset + after)],
+        };
+        let (code, report, text) = judged_served(&served, &[]);
+        assert_eq!(code, expected, "{name}\n{text}");
+        let lines = report["invariants"].as_array().expect("lines");
+        let line = lines.iter().find(|line| line["invariant"] == "P10").expect("a line");
+        let named = line["first"]["id"].as_str();
+        assert_eq!(named, (expected == 1).then_some(&*id), "{name}\n{text}");
+    }
+}
+
 /// Goal: a row may lag behind what the feed has not committed, and no other; what is absent is no
 /// fault, unless it must be there. Method: commits below and above a lost row; topics emptied.
 #[test]

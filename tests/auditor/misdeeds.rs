@@ -322,7 +322,7 @@ fn twin(served: &mut Served, mut record: Rec, change: impl Fn(&mut FeedRecord)) 
 }
 
 /// Offsets as if nothing had happened.
-fn number(records: &mut [Rec]) {
+pub fn number(records: &mut [Rec]) {
     for partition in 0..PARTITIONS {
         let own = records.iter_mut().filter(|record| record.partition == partition);
         own.enumerate().for_each(|(offset, record)| record.offset = offset as i64);

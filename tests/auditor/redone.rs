@@ -6,12 +6,16 @@
 use super::{
     books::{read, written},
     good_run::Rec,
+    misdeeds::number as renumber,
     served::Served,
 };
 use std::collections::BTreeSet;
 use tapline::{
     codec::schemas::Subject,
-    domain::push::{Outcome, Platform, PushOutcome, Send},
+    domain::{
+        feed::{FeedBody, FeedRecord, ItemChange},
+        push::{Outcome, Platform, PushOutcome, Send},
+    },
 };
 
 const WORDS: [Outcome; 6] = [
@@ -69,6 +73,32 @@ pub fn dead_without_a_word(served: &mut Served) -> usize {
         own.for_each(|record| record.timestamp_ms = now_ms);
     }
     ends.len()
+}
+
+/// A muted obligation's item and id; `taken`: without a word on it, `silent`: of a change that need
+/// not be told.
+pub fn untold(served: &mut Served, taken: bool, silent: bool) -> (Rec, String) {
+    let (record, _) = one(served, Outcome::Muted, &mut BTreeSet::new());
+    let id = record.source();
+    if taken {
+        served.outcomes.retain(|record| record.source() != id);
+        renumber(&mut served.outcomes);
+    }
+    let is_it = |record: &&Rec| record.header("tapline-src") == Some(id.to_string());
+    let item = served.items.iter().find(is_it).expect("its item").clone();
+    if silent {
+        let mut said: FeedRecord = read(Subject::FeedItems, &item);
+        if let FeedBody::Item(it) = &mut said.body {
+            it.change = ItemChange::Verified;
+        }
+        let value = written(Subject::FeedItems, &said);
+        for row in served.rows.values_mut().filter(|row| Some(&row.image) == item.value.as_ref()) {
+            row.image = value.clone();
+        }
+        let own = served.items.iter_mut().filter(|record| record.value == item.value);
+        own.for_each(|record| record.value = Some(value.clone()));
+    }
+    (item, id.to_string())
 }
 
 /// An obligation with that end, not used before.

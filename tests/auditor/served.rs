@@ -34,6 +34,8 @@ pub struct Served {
     pub requests: Vec<Request>,
     /// Committed offsets of the feed, as far as they are known.
     pub committed: Vec<(i32, i64)>,
+    /// Those of push.
+    pub push_committed: Vec<(i32, i64)>,
 }
 
 #[derive(Clone)]

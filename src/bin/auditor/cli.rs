@@ -56,6 +56,9 @@ pub struct Cli {
     /// Group of the feed, whose committed offsets say which of its rows must be there
     #[arg(long, default_value = "tapline.feed", value_name = "GROUP")]
     feed_group: String,
+    /// Group of push, below whose committed offsets everything is told or has another end
+    #[arg(long, default_value = "tapline.push", value_name = "GROUP")]
+    push_group: String,
     /// The producer's journal, JSON lines
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
@@ -140,6 +143,7 @@ fn gather(cli: &Cli) -> Result<Evidence, String> {
         topic_prefix: cli.topic_prefix.clone(),
         group: cli.group.clone(),
         feed_group: cli.feed_group.clone(),
+        push_group: cli.push_group.clone(),
         journal: cli.journal.clone(),
         gateway_journal: cli.gateway_journal.clone(),
         all_replicas: cli.all_replicas,

@@ -9,7 +9,7 @@
 //! `messages`, `money` and `accounts` what is judged; `books` the order of settlement, `taken` its
 //! records, `postings`, `moves`, `parts` and `windows` what is judged of it; `customers` the order of
 //! feed and push, `audience`, `shown`, `feed`, `feed_rows` what is shown to whom, `push`, `ends`,
-//! `requests` what they were told; `clear_text`, `card_numbers` card numbers;
+//! `untold`, `requests` what they were told; `clear_text`, `card_numbers` card numbers;
 //! `commands`, `avro`, `identity`, `currencies` how things are read; `verdict` and
 //! `report` what comes out.
 
@@ -48,5 +48,6 @@ mod shown;
 mod tail;
 mod taken;
 mod transfers;
+mod untold;
 mod verdict;
 mod windows;

@@ -112,7 +112,7 @@ pub fn judge(
 
 /// What the keys of an obligation begin with: its id, or a digest of one that is too long or no
 /// plain text, and a colon.
-fn key_prefix(id: &str) -> String {
+pub fn key_prefix(id: &str) -> String {
     const DEVICE_BYTES: usize = ":".len() + 12;
     if id.bytes().all(|byte| byte.is_ascii_graphic()) && id.len() + DEVICE_BYTES <= KEY_BYTES_MAX {
         return id.to_owned();
