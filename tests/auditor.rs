@@ -18,8 +18,14 @@ mod good_run;
 mod misdeeds;
 #[path = "auditor/onlookers.rs"]
 mod onlookers;
+#[path = "auditor/open_end.rs"]
+mod open_end;
 #[path = "auditor/plant.rs"]
 mod plant;
+#[path = "auditor/rec.rs"]
+mod rec;
+#[path = "auditor/redone.rs"]
+mod redone;
 #[path = "auditor/script.rs"]
 mod script;
 #[path = "auditor/served.rs"]
@@ -147,6 +153,35 @@ fn missed(corruptions: &[(&str, &str, plant::Plant)]) -> Vec<String> {
     missed
 }
 
+/// Goal: what an owner left at the log's end is no fault, but owed decisions are never called clean,
+/// and whatever a commit, a row or a later output vouches for must be there. Method: the worlds of
+/// `open_end`.
+#[test]
+fn the_end_of_a_log_may_be_open() {
+    use open_end::Finding;
+    let mut missed = Vec::new();
+    for (name, world) in open_end::WORLDS {
+        let mut run = GOOD.clone();
+        let finding = world(&mut run);
+        let (code, report, text) = judged(&run, &[]);
+        let lines = report["invariants"].as_array().cloned().unwrap_or_default();
+        let broken = lines.iter().any(|line| line["breaches"].as_u64() > Some(0));
+        let right = match &finding {
+            Finding::Nothing => code == 0,
+            Finding::NotAtRest => code == 2 && !broken && text.contains("not at rest"),
+            Finding::Breach(invariant, id) => {
+                let line = lines.iter().find(|line| line["invariant"] == **invariant);
+                let named = line.and_then(|line| line["first"]["id"].as_str());
+                code == 1 && named.is_some_and(|named| named.starts_with(id))
+            }
+        };
+        if !right {
+            missed.push(format!("{name}: exit {code}\n{text}"));
+        }
+    }
+    assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+}
+
 /// Goal: what cannot be judged is never called clean. Method: empty, half-read, foreign, too few.
 #[test]
 fn what_is_not_whole_is_not_judged() {
@@ -242,6 +277,51 @@ fn unnamed(misdeeds: &[(&str, &str, misdeeds::Misdeed)]) -> Vec<String> {
         }
     }
     unnamed
+}
+
+/// Goal: whatever a later owner may find, say and send anew is no fault. Method: the worlds of
+/// `redone`, which differ from misdeeds in what was said and when it was sent.
+#[test]
+fn what_is_done_anew_is_no_fault() {
+    type World = fn(&mut Served) -> usize;
+    let worlds: [(World, usize); 2] =
+        [(redone::every_pair_of_words, 36), (redone::dead_without_a_word, 3)];
+    for (world, cases) in worlds {
+        let mut served = SERVED.clone();
+        assert_eq!(world(&mut served), cases);
+        let (code, _, text) = judged_served(&served, &[]);
+        assert_eq!(code, 0, "{text}");
+    }
+}
+
+/// Goal: what was surely to be told and lies below the commit of push has a word; nothing else must.
+/// Method: one word taken away; commits around its item; the item turned into a silent one.
+#[test]
+fn what_was_to_be_told_has_a_word() {
+    let mut ends: Vec<(i32, i64)> = Vec::new();
+    for record in &SERVED.items {
+        ends.retain(|(partition, _)| *partition != record.partition);
+        ends.push((record.partition, record.offset + 1));
+    }
+    for (name, taken, commit_at, silent, expected) in [
+        ("all told", false, 1_000_000, false, 0),
+        ("below the commit", true, 1, false, 1),
+        ("at the commit", true, 0, false, 0),
+        ("silent", true, 1, true, 0),
+    ] {
+        let mut served = SERVED.clone();
+        let (item, id) = redone::untold(&mut served, taken, silent);
+        served.push_committed = match commit_at {
+            1_000_000 => ends.clone(),
+            after => vec![(item.partition, item.offset + after)],
+        };
+        let (code, report, text) = judged_served(&served, &[]);
+        assert_eq!(code, expected, "{name}\n{text}");
+        let lines = report["invariants"].as_array().expect("lines");
+        let line = lines.iter().find(|line| line["invariant"] == "P10").expect("a line");
+        let named = line["first"]["id"].as_str();
+        assert_eq!(named, (expected == 1).then_some(&*id), "{name}\n{text}");
+    }
 }
 
 /// Goal: a row may lag behind what the feed has not committed, and no other; what is absent is no

@@ -49,6 +49,7 @@ pub fn born(run: &Run) -> Run {
         key: Some(BIRTH_KEY.into()),
         value: birth_value(EVENTS),
         headers: vec![(BIRTH.into(), Some(b"birth-2".to_vec()))],
+        timestamp_ms: 0,
     });
     run.events.splice(0..0, births);
     run
@@ -76,7 +77,7 @@ pub fn append(
     headers.extend(id.map(|id| ("tapline-src".to_owned(), Some(id.to_string().into_bytes()))));
     let offset = topic.iter().filter(|record| record.partition == partition).count() as i64;
     let key = Some(key.as_bytes().to_vec());
-    let record = Rec { partition, offset, key, value: Some(value), headers };
+    let record = Rec { partition, offset, key, value: Some(value), headers, timestamp_ms: 0 };
     if offset % 19 == 7 && record.header("tapline-src").is_some() {
         topic.push(record.clone());
         topic.push(Rec { offset: offset + 1, ..record });

@@ -19,7 +19,7 @@ fn record(record: &Rec) -> Value {
     json!({
         "partition": record.partition,
         "offset": record.offset,
-        "timestamp_ms": 0,
+        "timestamp_ms": record.timestamp_ms,
         "key": record.key.as_deref().map(hex),
         "value": record.value.as_deref().map(hex),
         "headers": headers,
@@ -164,14 +164,16 @@ pub fn save_served(served: &Served, folder: &Path) {
             "buckets": BUCKETS,
         })
     });
-    let committed = served.committed.iter();
-    let committed =
-        committed.map(|(partition, offset)| json!({"partition": partition, "offset": offset}));
+    let offsets = |committed: &[(i32, i64)]| -> Vec<Value> {
+        let lines = committed.iter();
+        lines.map(|(partition, offset)| json!({"partition": partition, "offset": offset})).collect()
+    };
     for (name, lines) in [
         ("feed-rows", rows.collect::<Vec<Value>>()),
         ("gateway-journal", requests.collect()),
         ("feed-incarnations", lives.to_vec()),
-        ("feed-offsets", committed.collect()),
+        ("feed-offsets", offsets(&served.committed)),
+        ("push-offsets", offsets(&served.push_committed)),
     ] {
         let text: Vec<String> = lines.iter().map(Value::to_string).collect();
         fs::write(folder.join(format!("{name}.jsonl")), text.join("\n")).expect("a file");

@@ -4,6 +4,8 @@
 //! the script of what is sent. Some events stand twice, as after a takeover. Everything follows
 //! from one seed, so the evidence is the same in every run.
 
+pub use super::rec::{Pairs, Rec};
+use super::rec::{pairs, record_of};
 use std::collections::{BTreeMap, HashMap};
 use tapline::{
     codec::{
@@ -34,36 +36,6 @@ pub const PARTITIONS: i32 = 2;
 pub const BUCKETS: u32 = 4;
 pub const INCARNATION: i32 = 7;
 const TIMESTAMP_BASE_US: i64 = 1 << 51;
-
-pub type Pairs = Vec<(String, Option<Vec<u8>>)>;
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rec {
-    pub partition: i32,
-    pub offset: i64,
-    pub key: Option<Vec<u8>>,
-    pub value: Option<Vec<u8>>,
-    pub headers: Pairs,
-}
-
-impl Rec {
-    pub fn header(&self, name: &str) -> Option<String> {
-        let found = self.headers.iter().rfind(|(known, _)| known == name)?;
-        String::from_utf8(found.1.clone()?).ok()
-    }
-
-    pub fn set_header(&mut self, name: &str, text: String) {
-        for (known, value) in &mut self.headers {
-            if known == name {
-                *value = Some(text.clone().into_bytes());
-            }
-        }
-    }
-
-    pub fn source(&self) -> OutputId {
-        self.header("tapline-src").expect("an output").parse().expect("an id")
-    }
-}
 
 #[derive(Clone, Debug)]
 pub struct StoredRow {
@@ -250,7 +222,7 @@ impl World {
         let offset = count(&self.run.letters, raw.partition);
         let headers = pairs(&letter.headers);
         let (key, value, partition) = (letter.key, letter.value, raw.partition);
-        self.run.letters.push(Rec { partition, offset, key, value, headers });
+        self.run.letters.push(Rec { partition, offset, key, value, headers, timestamp_ms: 0 });
     }
 
     fn step(&mut self, key: &str, raw: &RawRecord, input: &AccountCommand) {
@@ -377,9 +349,9 @@ impl World {
             });
             return;
         }
-        let mut record =
-            Rec { partition, offset: 0, key: Some(key), value: Some(value), headers: pairs(&list) };
-        record.offset = count(&self.run.events, partition);
+        let offset = count(&self.run.events, partition);
+        let (key, value, headers) = (Some(key), Some(value), pairs(&list));
+        let mut record = Rec { partition, offset, key, value, headers, timestamp_ms: 0 };
         let twice = record.offset % 17 == 5;
         self.run.events.push(record.clone());
         if twice {
@@ -437,20 +409,6 @@ pub fn tick_command(tick: Tick) -> AccountCommand {
 
 fn count(records: &[Rec], partition: i32) -> i64 {
     records.iter().filter(|record| record.partition == partition).count() as i64
-}
-
-fn pairs(list: &HeaderList) -> Pairs {
-    list.iter().map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec))).collect()
-}
-
-fn record_of(raw: &RawRecord) -> Rec {
-    Rec {
-        partition: raw.partition,
-        offset: raw.offset,
-        key: raw.key.clone(),
-        value: raw.value.clone(),
-        headers: pairs(&raw.headers),
-    }
 }
 
 impl StoredRow {

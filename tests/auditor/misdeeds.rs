@@ -144,16 +144,32 @@ pub const MISDEEDS: &[(&str, &str, Misdeed)] = &[
         served.rows.get_mut(&key).expect("it").bucket ^= 1;
         name(&key)
     }),
-    ("outcome doubled with another end", "P10", |served| {
+    ("a replayed one doubled with another end", "P10", |served| {
+        outcome(served, Outcome::Muted, |outcome| outcome.code = "replayed".into());
+        outcome_again(served, Outcome::Muted, |outcome| outcome.outcome = Outcome::Expired)
+    }),
+    ("outcome doubled as a replayed one", "P10", |served| {
         outcome_again(served, Outcome::Delivered, |outcome| {
             outcome.outcome = Outcome::Muted;
+            outcome.code = "replayed".into();
             outcome.sends.clear();
+        })
+    }),
+    ("muted without a reason", "P10", |served| {
+        outcome(served, Outcome::Muted, |outcome| outcome.code = "".into())
+    }),
+    ("delivered again without an accepted request", "P10", |served| {
+        let sends = find_outcome(served, Outcome::Delivered).1.sends;
+        outcome_again(served, Outcome::Preference, |outcome| {
+            outcome.outcome = Outcome::Delivered;
+            outcome.sends = sends.clone();
+            outcome.sends[0].key = format!("{}:00c0ffee0000", outcome.obligation_id).into();
         })
     }),
     ("outcome doubled with another text", "P10", |served| {
         outcome_again(served, Outcome::Muted, |outcome| outcome.body = "other".into())
     }),
-    ("told though first it was not wanted", "P10", |served| {
+    ("delivered again to no device", "P10", |served| {
         outcome_again(served, Outcome::Preference, |outcome| outcome.outcome = Outcome::Delivered)
     }),
     ("outcome of an item that does not exist", "P10", |served| {
@@ -202,7 +218,22 @@ pub const MISDEEDS: &[(&str, &str, Misdeed)] = &[
     ("request for one that is not wanted", "P10", |served| {
         request_for(served, Outcome::Preference)
     }),
-    ("superseded and sent after the newer one", "P10", superseded_late),
+    ("superseded and sent after that", "P10", |served| request_for(served, Outcome::Superseded)),
+    ("sent by nobody that is not mute", "P10", |served| {
+        let mut id = None;
+        for record in &mut served.outcomes {
+            let mut said: PushOutcome = read(Subject::PushOutcomes, record);
+            said.outcome = Outcome::Muted;
+            said.code = "mode_mute".into();
+            said.sends.clear();
+            record.value = Some(written(Subject::PushOutcomes, &said));
+            id.get_or_insert(said.obligation_id);
+        }
+        let id = id.expect("an outcome");
+        served.requests.truncate(1);
+        served.requests[0].key = format!("{id}:00c0ffee0000");
+        id.into()
+    }),
     ("request of an obligation without outcome", "P10", |served| {
         let last = served.requests.len() - 1;
         let key = served.requests[last].key.clone();
@@ -291,7 +322,7 @@ fn twin(served: &mut Served, mut record: Rec, change: impl Fn(&mut FeedRecord)) 
 }
 
 /// Offsets as if nothing had happened.
-fn number(records: &mut [Rec]) {
+pub fn number(records: &mut [Rec]) {
     for partition in 0..PARTITIONS {
         let own = records.iter_mut().filter(|record| record.partition == partition);
         own.enumerate().for_each(|(offset, record)| record.offset = offset as i64);
@@ -347,40 +378,12 @@ fn obligation(key: &str) -> String {
     key.rsplit_once(':').expect("an id and a device").0.to_owned()
 }
 
+/// After all words.
 fn request_for(served: &mut Served, end: Outcome) -> String {
     let (place, _) = find_outcome(served, end);
     let id = served.outcomes[place].source().to_string();
-    let mut request = served.requests[0].clone();
-    request.key = format!("{id}:00c0ffee0000");
-    served.requests.push(request);
-    id
-}
-
-/// Of a line whose newer version was delivered, an older one that was superseded unsent.
-fn superseded_late(served: &mut Served) -> String {
-    let all: Vec<(OutputId, PushOutcome)> = served
-        .outcomes
-        .iter()
-        .map(|record| (record.source(), read(Subject::PushOutcomes, record)))
-        .collect();
-    let newer = |old: &PushOutcome| {
-        all.iter().any(|(_, it)| {
-            it.outcome == Outcome::Delivered
-                && (&it.customer_id, &it.line) == (&old.customer_id, &old.line)
-                && it.version > old.version
-        })
-    };
-    let unsent = |it: &PushOutcome| it.outcome == Outcome::Superseded && it.sends.is_empty();
-    let mut firsts = Vec::new();
-    let found = all.iter().find(|(id, it)| {
-        let is_first = !firsts.contains(&id.to_string());
-        firsts.push(id.to_string());
-        is_first && unsent(it) && newer(it)
-    });
-    let id = found.expect("such a line").0.to_string();
-    let mut request = served.requests.last().expect("one").clone();
-    request.key = format!("{id}:00c0ffee0000");
+    served.request(&format!("{id}:00c0ffee0000"), "late", "accepted");
+    let request = served.requests.last_mut().expect("just sent");
     request.received_us += 1_000;
-    served.requests.push(request);
     id
 }

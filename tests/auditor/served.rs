@@ -34,6 +34,8 @@ pub struct Served {
     pub requests: Vec<Request>,
     /// Committed offsets of the feed, as far as they are known.
     pub committed: Vec<(i32, i64)>,
+    /// Those of push.
+    pub push_committed: Vec<(i32, i64)>,
 }
 
 #[derive(Clone)]
@@ -79,7 +81,8 @@ pub fn served(run: &Run) -> Served {
 
 fn birth(partition: i32) -> Rec {
     let headers = vec![(BIRTH.into(), Some(b"birth-3".to_vec()))];
-    Rec { partition, offset: 0, key: Some(BIRTH_KEY.into()), value: Some(Vec::new()), headers }
+    let (key, value) = (Some(BIRTH_KEY.into()), Some(Vec::new()));
+    Rec { partition, offset: 0, key, value, headers, timestamp_ms: 0 }
 }
 
 impl Served {
@@ -136,9 +139,7 @@ impl Served {
             };
             let key = format!("{id}:00c0ffee{:04x}", told.len());
             for answer in answers {
-                let received_us = 1_790_000_000_000_000 + self.requests.len() as i64 * 1_000;
-                let body_sha256 = format!("{:016x}", told.len());
-                self.requests.push(Request { received_us, key: key.clone(), body_sha256, answer });
+                self.request(&key, &format!("{:016x}", told.len()), answer);
             }
             let send = Send {
                 key: key.into(),
@@ -154,14 +155,12 @@ impl Served {
                 version: item.version,
                 kind: NoticeKind::Purchase,
                 outcome,
-                code: "".into(),
+                code: if outcome == Outcome::Muted { "mode_mute".into() } else { "".into() },
                 title: "Corner shop".into(),
                 body: format!("{} {}", item.amount_minor, item.currency).into(),
                 sends: if answers.is_empty() { Vec::new() } else { vec![send] },
             };
-            let value = written(Subject::PushOutcomes, &outcome);
-            let customer = said.customer_id.as_str();
-            append(&mut self.outcomes, record.partition, customer, value, Some(id.clone()));
+            self.say(&outcome, record.partition, id.clone());
             if told.len() % 24 == 7 {
                 self.again(outcome, record.partition, id);
             }
@@ -176,8 +175,26 @@ impl Served {
             outcome.outcome = Outcome::Superseded;
             outcome.sends.clear();
         }
-        let value = written(Subject::PushOutcomes, &outcome);
+        self.say(&outcome, partition, id);
+    }
+
+    /// The broker's time: each request takes a millisecond, and a word comes after its requests.
+    pub fn now_ms(&self) -> i64 {
+        1_790_000_000_000 + self.requests.len() as i64
+    }
+
+    pub fn request(&mut self, key: &str, body_sha256: &str, answer: &'static str) {
+        let (key, body_sha256) = (key.to_owned(), body_sha256.to_owned());
+        let received_us = self.now_ms() * 1_000;
+        self.requests.push(Request { received_us, key, body_sha256, answer });
+    }
+
+    pub fn say(&mut self, outcome: &PushOutcome, partition: i32, id: OutputId) {
+        let value = written(Subject::PushOutcomes, outcome);
         let customer = outcome.customer_id.as_str();
         append(&mut self.outcomes, partition, customer, value, Some(id));
+        let now_ms = self.now_ms();
+        let said = self.outcomes.iter_mut().rev().take_while(|record| record.timestamp_ms == 0);
+        said.for_each(|record| record.timestamp_ms = now_ms);
     }
 }

@@ -114,6 +114,7 @@ pub fn audit(site: &Site, journal: Option<&Path>, expect: u64, more: &[&str]) {
         .args(["--topic-prefix", &kafka.topic_prefix])
         .args(["--group", &kafka.group("authorisation")])
         .args(["--feed-group", &kafka.group("feed")])
+        .args(["--push-group", &kafka.group("push")])
         .args(["--expect", &expect.to_string()])
         .args(journal.into_iter().flat_map(|path| [Path::new("--journal"), path]))
         .args(more)

@@ -22,6 +22,8 @@ pub struct Shared<'a> {
     pub verdict: Verdict,
     pub sends: Sends<'a>,
     pub transfers: Transfers<'a>,
+    /// Commands without all that they lead to, so the pipeline is not at rest.
+    pub owed: Vec<String>,
 }
 
 /// Most records that are shown of one offender.
@@ -45,6 +47,7 @@ pub fn audit(evidence: &Evidence, expected: Expected) -> Verdict {
         verdict: Verdict { unjudged: evidence.gaps(), ..Verdict::default() },
         sends: Sends::of(evidence.journal.as_deref().unwrap_or_default()),
         transfers: Transfers::default(),
+        owed: Vec::new(),
     };
     if !shared.verdict.unjudged.is_empty() {
         return shared.verdict;
@@ -54,15 +57,14 @@ pub fn audit(evidence: &Evidence, expected: Expected) -> Verdict {
     recorded(evidence, &mut shared.verdict);
     rows::homes(evidence, &mut shared.verdict);
     for partition in 0..partitions {
-        let fold = Fold::new(evidence, partition, &mut shared.verdict);
-        fold.run(&mut shared);
+        Fold::run(evidence, partition, &mut shared);
     }
     for (partition, letters) in &evidence.dead_letters {
         letters.iter().for_each(|it| clear_text::letter(it, *partition, &mut shared.verdict));
     }
-    let Shared { mut verdict, sends, transfers } = shared;
+    let Shared { mut verdict, sends, transfers, mut owed } = shared;
     sends.judge(&mut verdict);
-    transfers.judge(&mut verdict);
+    transfers.judge(&mut owed, &mut verdict);
     let seen = verdict.seen.commands;
     let fewest = expected.commands.max(1);
     if seen < fewest && !verdict.is_broken() {
@@ -78,6 +80,11 @@ pub fn audit(evidence: &Evidence, expected: Expected) -> Verdict {
     }
     verdict.follow(books::judge(evidence, expected.settlement));
     verdict.follow(customers::judge(evidence, expected));
+    let unrest = owed.iter().map(|it| format!("not at rest, let a worker run, ask again: {it}"));
+    match verdict.is_broken() {
+        true => verdict.left_out.extend(unrest),
+        false => verdict.unjudged.extend(unrest),
+    }
     verdict
 }
 

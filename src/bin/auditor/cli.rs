@@ -17,10 +17,10 @@ use std::{path::PathBuf, process::ExitCode};
 ///
 /// Reads the topics from their beginning, the tables, the group's committed offsets and (if given)
 /// the producer's journal, and checks money and pipeline invariants at every log position. It reads
-/// only. Run it at rest, after the load has drained; workers may go on ticking.
+/// only. Run it at rest, after the load has drained; workers may go on ticking or be stopped.
 ///
 /// Exit codes: 0 clean, 1 at least one breach, 2 could not be judged (a source is missing, nothing
-/// was seen, fewer commands than --expect).
+/// was seen, fewer commands than --expect, commands that wait for the next worker).
 #[derive(Parser)]
 #[command(
     name = "tapline-auditor",
@@ -56,6 +56,9 @@ pub struct Cli {
     /// Group of the feed, whose committed offsets say which of its rows must be there
     #[arg(long, default_value = "tapline.feed", value_name = "GROUP")]
     feed_group: String,
+    /// Group of push, below whose committed offsets everything is told or has another end
+    #[arg(long, default_value = "tapline.push", value_name = "GROUP")]
+    push_group: String,
     /// The producer's journal, JSON lines
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
@@ -140,6 +143,7 @@ fn gather(cli: &Cli) -> Result<Evidence, String> {
         topic_prefix: cli.topic_prefix.clone(),
         group: cli.group.clone(),
         feed_group: cli.feed_group.clone(),
+        push_group: cli.push_group.clone(),
         journal: cli.journal.clone(),
         gateway_journal: cli.gateway_journal.clone(),
         all_replicas: cli.all_replicas,

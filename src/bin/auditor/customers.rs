@@ -11,6 +11,7 @@ use super::{
     evidence::{Evidence, FEED_ITEMS, OUTCOMES, Rec},
     feed, feed_rows, push, requests,
     taken::first_of,
+    untold,
     verdict::{Invariant, Place, Verdict},
 };
 
@@ -37,6 +38,7 @@ pub fn judge(evidence: &Evidence, expected: Expected) -> Verdict {
         clear_text(outcome.record, &outcome.doc, (outcome.place, &outcome.id), &mut verdict);
     }
     let ends = push::judge(evidence, &items, &outcomes, &mut verdict);
+    untold::judge(evidence, &items, &ends, &mut verdict);
     match &evidence.served.requests {
         Some(sent) => requests::judge(evidence, sent, &ends, &mut verdict),
         None => verdict.left_out.push("no gateway's journal, so no request".to_owned()),

@@ -209,6 +209,8 @@ pub struct Served {
     pub rows: Vec<FeedRow>,
     /// Of the feed's group on the events; a partition without one must have all its rows.
     pub committed: Vec<Committed>,
+    /// Of push's group on the items; in a partition without one nothing is known to be told.
+    pub push_committed: Vec<Committed>,
     /// The recorded lives of the events and of the feed's items, as far as there are any.
     pub lives: Vec<Incarnation>,
     pub outcomes: Topic,

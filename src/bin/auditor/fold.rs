@@ -1,8 +1,11 @@
 //! The fold of one partition: commands in log order, each with what it led to.
 //!
 //! Owns the walk: clock, diversion, which outputs a record must have, and at which position stored
-//! rows are compared. The sums are in `accounts`, their judgement in `money` and `messages`.
-//! Partitions share only transfers and the producer's journal, so they are folded one by one.
+//! rows are compared. The sums are in `accounts`, their judgement in `money` and `messages`; what
+//! ticks lead to is in `ticks`, which outputs may still be missing in `tail`. Partitions share only
+//! transfers and the producer's journal, so they are folded one by one.
+
+mod ticks;
 
 use super::{
     accounts::{Account, Deadlines},
@@ -17,6 +20,7 @@ use super::{
     money::{self, Judged},
     outputs::{Output, Outputs},
     rows::Rows,
+    tail::{Owed, Tail},
     verdict::{Invariant, Place, Verdict},
 };
 use std::collections::{BTreeSet, HashMap};
@@ -32,6 +36,8 @@ pub struct Fold<'a> {
     rows: Rows<'a>,
     letters: Letters<'a>,
     fresh_ticks: BTreeSet<i64>,
+    tail: Tail,
+    owed: Owed,
 }
 
 /// Whose row may stand at the record that was just folded.
@@ -43,8 +49,15 @@ enum Touched<'r> {
 }
 
 impl<'a> Fold<'a> {
-    pub fn new(evidence: &'a Evidence, partition: i32, verdict: &mut Verdict) -> Self {
+    /// `events`: the outputs of the partition.
+    fn new(
+        evidence: &'a Evidence,
+        partition: i32,
+        events: &Outputs,
+        verdict: &mut Verdict,
+    ) -> Self {
         let letters = evidence.dead_letters.get(&partition).map_or(&[][..], Vec::as_slice);
+        let rows = Rows::of(partition, &evidence.heads, &evidence.sides, verdict);
         Self {
             evidence,
             partition,
@@ -53,31 +66,34 @@ impl<'a> Fold<'a> {
             clock: Tick { time: 0, rules_version: 1, logic_version: 1 },
             accounts: HashMap::new(),
             deadlines: Deadlines::new(),
-            rows: Rows::of(partition, &evidence.heads, &evidence.sides, verdict),
+            tail: Tail::of(partition, evidence, &rows, events),
+            rows,
             letters: Letters::of(partition, letters, verdict),
             fresh_ticks: BTreeSet::new(),
+            owed: Owed::default(),
         }
     }
 
-    pub fn run(mut self, shared: &mut Shared<'a>) {
+    pub fn run(evidence: &'a Evidence, partition: i32, shared: &mut Shared<'a>) {
         let slice = |topic: &'a super::evidence::Topic| {
-            topic.get(&self.partition).map_or(&[][..], Vec::as_slice)
+            topic.get(&partition).map_or(&[][..], Vec::as_slice)
         };
-        let (commands, events) = (slice(&self.evidence.commands), slice(&self.evidence.events));
-        let verdict = &mut shared.verdict;
-        let mut outputs = Outputs::of(self.partition, self.incarnation, events, verdict);
+        let (commands, events) = (slice(&evidence.commands), slice(&evidence.events));
+        let incarnation = evidence.incarnation.as_ref().map(|known| known.incarnation);
+        let mut outputs = Outputs::of(partition, incarnation, events, &mut shared.verdict);
+        let mut fold = Self::new(evidence, partition, &outputs, &mut shared.verdict);
         for record in commands {
             let range = outputs.take(record.offset, &mut shared.verdict);
-            let touched = self.record(record, outputs.get(range), shared);
+            let touched = fold.record(record, outputs.get(range), shared);
             let may_stand = |key: &str| match touched {
                 Touched::Nobody => false,
                 Touched::Key(name) => name == key,
                 Touched::Anybody => true,
             };
-            self.rows.compare(record.offset, &self.accounts, may_stand, &mut shared.verdict);
+            fold.rows.compare(record.offset, &fold.accounts, may_stand, &mut shared.verdict);
         }
-        outputs.rest(&self.evidence.came_later(self.partition), &mut shared.verdict);
-        self.finish(commands, &mut shared.verdict);
+        outputs.rest(&evidence.came_later(partition), &mut shared.verdict);
+        fold.finish(commands, shared);
     }
 
     fn place(&self, offset: i64) -> Place {
@@ -178,7 +194,9 @@ impl<'a> Fold<'a> {
             return Touched::Nobody;
         }
         self.no_effect(outputs, &format!("a record that cannot be applied ({code})"), verdict);
-        self.letters.claim(record, code != "pan_in_clear", verdict);
+        if !self.owes_letter(record) {
+            self.letters.claim(record, code != "pan_in_clear", verdict);
+        }
         let message_id = doc.and_then(|doc| text(&doc.fields, "message_id"));
         shared.sends.refused(place, message_id);
         match key {
@@ -188,6 +206,15 @@ impl<'a> Fold<'a> {
             }
             None => Touched::Nobody,
         }
+    }
+
+    /// Its letter is still to be written.
+    fn owes_letter(&mut self, record: &Rec) -> bool {
+        let is_owed = self.tail.owes(record.offset) && !self.letters.has(record);
+        if is_owed {
+            self.owed.commands.note(record.offset);
+        }
+        is_owed
     }
 
     fn divert(&mut self, key: &str, offset: i64) {
@@ -204,7 +231,9 @@ impl<'a> Fold<'a> {
         outputs: &[Output],
         verdict: &mut Verdict,
     ) {
-        self.letters.claim(record, true, verdict);
+        if !self.owes_letter(record) {
+            self.letters.claim(record, true, verdict);
+        }
         self.divert(key, record.offset);
         let is_told = match command.kind {
             "Authorise" | "Increment" => true,
@@ -230,6 +259,9 @@ impl<'a> Fold<'a> {
                     let expected = "declined as diverted, nothing moved, index 1";
                     verdict.breach(Invariant::P11, place, &*output.id, expected, found);
                 }
+            }
+            _ if is_told && self.tail.owes_events(record.offset) => {
+                self.owed.commands.note(record.offset);
             }
             _ if is_told => {
                 let id = self.output_id(record.offset, 1);
@@ -317,6 +349,11 @@ impl<'a> Fold<'a> {
         let of = format!("{} {}", command.kind, command.message_id);
         self.no_outputs(others, &of, &mut shared.verdict);
         let Some(output) = own else {
+            if self.tail.owes_events(record.offset) && others.is_empty() {
+                self.owed.commands.note(record.offset);
+                shared.sends.owed(&command.message_id);
+                return;
+            }
             let id = self.output_id(record.offset, 0);
             let expected = format!("one event that answers {of}");
             shared.verdict.breach(Invariant::P3, place, id, expected, "none");
@@ -335,7 +372,8 @@ impl<'a> Fold<'a> {
         if let Some(to) = messages::transfer(&event) {
             let Source { incarnation, partition, offset, .. } = output.source;
             let half = Source { incarnation, partition, offset, index: 1, key: None };
-            shared.transfers.debited(half.to_string(), place, to, command);
+            let is_owed = self.tail.owes(place.offset);
+            shared.transfers.debited((half.to_string(), place), to, command, is_owed);
         }
     }
 
@@ -379,88 +417,10 @@ impl<'a> Fold<'a> {
         Some(doc)
     }
 
-    // ------------------------------------------------------------------- ticks
-
-    fn tick(&mut self, tick: Tick, place: Place, outputs: &[Output], verdict: &mut Verdict) {
-        self.clock = tick;
-        self.fresh_ticks.insert(place.offset);
-        verdict.seen.fresh_ticks += 1;
-        let is_passed_on = |output: &Output| output.source.key.as_deref() == Some("");
-        let expired = match outputs {
-            [first, expired @ ..] if is_passed_on(first) => {
-                let doc = self.event(first, PARTITION_KEY, None, verdict);
-                let said =
-                    doc.filter(|doc| doc.kind == "Tick").and_then(|doc| Tick::of(doc.body()));
-                verdict.same(Invariant::P3, (place, &first.id), "tick", (Some(tick), said));
-                expired
-            }
-            others => {
-                let id = format!("{}:", self.output_id(place.offset, 0));
-                verdict.breach(Invariant::P3, place, id, "the tick passed on", "no output");
-                others
-            }
-        };
-        let mut former: Option<(&str, i32)> = None;
-        for output in expired {
-            let Some(key) = output.source.key.as_deref().filter(|key| !key.is_empty()) else {
-                self.no_outputs(std::slice::from_ref(output), "a tick", verdict);
-                continue;
-            };
-            let index = match former {
-                Some((name, index)) if name == key => index + 1,
-                _ => 0,
-            };
-            former = Some((key, output.source.index));
-            let at = (place, &*output.id);
-            verdict.same(Invariant::P3, at, "index", (index, output.source.index));
-            self.expired(output, key, verdict);
-        }
-        self.overdue(place, verdict);
-    }
-
-    /// What time did to one account.
-    fn expired(&mut self, output: &Output, key: &str, verdict: &mut Verdict) {
-        let place = output.place();
-        let Some(doc) = self.event(output, key, None, verdict) else { return };
-        let payment_id = match avro::record(doc.body(), "payment") {
-            Some(after) => text(after, "payment_id"),
-            None => text(doc.body(), "payment_id"),
-        };
-        let clock = self.clock.time;
-        let account = self.account(key);
-        account.touch(place.offset);
-        let payment = payment_id.and_then(|id| account.payments.get(id));
-        let right = match (doc.kind, payment) {
-            ("HoldExpired", Some(payment)) => payment.deadline.is_some_and(|end| end <= clock),
-            ("OriginalNotFound", Some(payment)) => payment.is_tombstone,
-            _ => false,
-        };
-        verdict.checked(Invariant::I14);
-        if !right {
-            let found = format!("{} of {payment_id:?} at log time {clock}", doc.kind);
-            let expected = "the end of a hold whose deadline has come";
-            verdict.breach(Invariant::I14, place, &*output.id, expected, found);
-        }
-        let event = Judged { doc: &doc, id: &output.id, place, account: key, clock };
-        if let Some(account) = self.accounts.get_mut(key) {
-            money::apply(account, &mut self.deadlines, &event, verdict);
-        }
-    }
-
-    /// I14: no hold is open past its deadline.
-    fn overdue(&mut self, place: Place, verdict: &mut Verdict) {
-        while let Some(first) = self.deadlines.first().filter(|first| first.0 <= self.clock.time) {
-            let (end, key, payment_id) = first.clone();
-            let id = format!("{}:{key}", self.output_id(place.offset, 0));
-            let expected = format!("the hold of {payment_id} to end, its deadline {end} has come");
-            verdict.breach(Invariant::I14, place, id, expected, "it is still open");
-            self.deadlines.pop_first();
-        }
-    }
-
     // --------------------------------------------------------------------- end
 
-    fn finish(self, commands: &[Rec], verdict: &mut Verdict) {
+    fn finish(self, commands: &[Rec], shared: &mut Shared) {
+        let verdict = &mut shared.verdict;
         let end = commands.last().map_or(0, |record| record.offset + 1);
         let mut committed = 0;
         for commit in self.evidence.committed.iter().filter(|it| it.partition == self.partition) {
@@ -487,6 +447,8 @@ impl<'a> Fold<'a> {
             let expected = format!("a row at or after {behind}, below the commit {committed}");
             verdict.breach(Invariant::P4, place, format!("head {key}"), expected, found);
         }
+        verdict.left_out.extend(self.owed.ticks.says("ticks", self.partition));
+        shared.owed.extend(self.owed.commands.says("commands", self.partition));
         self.rows.left_over(verdict);
         self.letters.unclaimed(&self.evidence.came_later(self.partition), verdict);
         money::sums(&self.accounts, self.partition, verdict);

@@ -24,6 +24,7 @@ const WINDOWS: &str = "windows.jsonl";
 const FEED_ITEMS: &str = "feed-items.jsonl";
 const FEED_ROWS: &str = "feed-rows.jsonl";
 const FEED_OFFSETS: &str = "feed-offsets.jsonl";
+const PUSH_OFFSETS: &str = "push-offsets.jsonl";
 const FEED_INCARNATIONS: &str = "feed-incarnations.jsonl";
 const OUTCOMES: &str = "push-outcomes.jsonl";
 const REQUESTS: &str = "gateway-journal.jsonl";
@@ -87,6 +88,7 @@ fn served(folder: &Path) -> Result<Served, String> {
         items: kept(folder, FEED_ITEMS)?,
         rows: kept_lines(folder, FEED_ROWS)?,
         committed: kept_lines(folder, FEED_OFFSETS)?,
+        push_committed: kept_lines(folder, PUSH_OFFSETS)?,
         lives: kept_lines(folder, FEED_INCARNATIONS)?,
         outcomes: kept(folder, OUTCOMES)?,
         requests: if journal.exists() { Some(requests(&journal)?) } else { None },
@@ -217,6 +219,7 @@ pub fn save(evidence: &Evidence, folder: &Path) -> Result<(), String> {
     let served = &evidence.served;
     write(folder, FEED_ROWS, served.rows.iter())?;
     write(folder, FEED_OFFSETS, served.committed.iter())?;
+    write(folder, PUSH_OFFSETS, served.push_committed.iter())?;
     write(folder, FEED_INCARNATIONS, served.lives.iter())?;
     if let Some(requests) = &served.requests {
         write(folder, REQUESTS, requests.iter())?;

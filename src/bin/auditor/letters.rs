@@ -57,6 +57,10 @@ impl<'a> Letters<'a> {
         Self { partition, by_origin }
     }
 
+    pub fn has(&self, record: &Rec) -> bool {
+        self.by_origin.contains_key(&self.origin(record))
+    }
+
     /// The code of the record's letter, without claiming it.
     pub fn code(&self, record: &Rec) -> Option<&'a str> {
         self.by_origin.get(&self.origin(record))?.first()?.headers.text(CODE)

@@ -40,6 +40,7 @@ pub struct Sources {
     pub topic_prefix: String,
     pub group: String,
     pub feed_group: String,
+    pub push_group: String,
     pub journal: Option<PathBuf>,
     pub gateway_journal: Option<PathBuf>,
     pub all_replicas: bool,
@@ -56,6 +57,9 @@ pub fn gather(sources: &Sources) -> Result<Evidence, String> {
         let group = &sources.feed_group;
         let reader = Reader::open(&kafka(sources), group).map_err(|error| error.to_string())?;
         evidence.served.committed = committed(&reader, sources, EVENTS, group)?;
+        let group = &sources.push_group;
+        let reader = Reader::open(&kafka(sources), group).map_err(|error| error.to_string())?;
+        evidence.served.push_committed = committed(&reader, sources, FEED_ITEMS, group)?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -76,6 +76,11 @@ impl<'a> Outputs<'a> {
         Self { all, next: 0 }
     }
 
+    /// Offset of the newest record that has one.
+    pub fn newest(&self) -> Option<i64> {
+        self.all.last().map(|output| output.source.offset)
+    }
+
     /// The outputs of the record at this offset. Those of offsets passed over have no record.
     pub fn take(&mut self, offset: i64, verdict: &mut Verdict) -> Range<usize> {
         let end = |bound: i64, from: usize| {

@@ -2,11 +2,11 @@
 //!
 //! Owns the reading of `push.outcomes.v1` (in any order, the first of an id counts) and what an
 //! outcome must say whatever was decided: whether something had to be told is the stage's affair.
-//! A second attempt after a crash may end otherwise for a reason that time brings. It can never turn
-//! what was not told into told, nor be mute where the first was not, or the other way round.
+//! A second attempt after a crash says the same text; which ends it may come to is in `ends`.
 
 use super::{
     avro::{self, Doc, long, text},
+    ends::{End, Ends, Word},
     evidence::{EVENTS, Evidence, OUTCOMES, Rec},
     identity::{Source, partition_of},
     moves::records,
@@ -14,10 +14,9 @@ use super::{
     verdict::{Invariant, Place, Verdict},
 };
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 pub const KEY_BYTES_MAX: usize = 64;
-const ENDS: [&str; 6] = ["delivered", "rejected", "expired", "muted", "preference", "superseded"];
 
 /// A record of the topic.
 pub struct Said<'a> {
@@ -27,23 +26,6 @@ pub struct Said<'a> {
     pub record: &'a Rec,
     pub doc: Doc,
 }
-
-/// How an obligation ended.
-pub struct End {
-    pub id: String,
-    pub place: Place,
-    pub outcome: String,
-    /// Customer and line.
-    pub line: (String, String),
-    pub version: i64,
-    /// Over all devices.
-    pub attempts: i64,
-    /// Keys that a gateway is said to have taken.
-    pub delivered: Vec<String>,
-}
-
-/// By what the keys of its requests begin with.
-pub type Ends = BTreeMap<String, End>;
 
 pub fn outcomes<'a>(evidence: &'a Evidence, verdict: &mut Verdict) -> Vec<Said<'a>> {
     let partitions = evidence.partitions_of(OUTCOMES);
@@ -87,10 +69,26 @@ pub fn judge(
     let mut ends = Ends::new();
     for said in outcomes {
         verdict.checked(Invariant::P10);
+        let word = word(said, verdict);
+        let end = ends.entry(key_prefix(&said.id)).or_insert_with(|| End {
+            id: said.id.clone(),
+            place: said.place,
+            words: Vec::new(),
+            delivered: Vec::new(),
+        });
+        end.delivered.extend(delivered(said));
         if let Some(first) = firsts.get(&*said.id) {
             repeated(first, said, verdict);
+            if let (Some(first), Some(word)) = (end.words.first(), &word)
+                && let Some(why) = first.contradicts(word)
+            {
+                let expected = format!("{}, as first said: {why}", first.name());
+                verdict.breach(Invariant::P10, said.place, &*said.id, expected, word.name());
+            }
+            end.words.extend(word);
             continue;
         }
+        end.words.extend(word);
         firsts.insert(&said.id, said);
         verdict.seen.outcomes += 1;
         let came_later = evidence.came_since(EVENTS, said.place.partition);
@@ -108,15 +106,13 @@ pub fn judge(
                 );
             }
         }
-        let end = end(said, verdict);
-        ends.insert(key_prefix(&said.id), end);
     }
     ends
 }
 
 /// What the keys of an obligation begin with: its id, or a digest of one that is too long or no
 /// plain text, and a colon.
-fn key_prefix(id: &str) -> String {
+pub fn key_prefix(id: &str) -> String {
     const DEVICE_BYTES: usize = ":".len() + 12;
     if id.bytes().all(|byte| byte.is_ascii_graphic()) && id.len() + DEVICE_BYTES <= KEY_BYTES_MAX {
         return id.to_owned();
@@ -149,49 +145,47 @@ fn about(said: &Said, item: &Taken, verdict: &mut Verdict) {
 }
 
 /// One end of the known ones, with sends that agree with it.
-fn end(said: &Said, verdict: &mut Verdict) -> End {
+fn word(said: &Said, verdict: &mut Verdict) -> Option<Word> {
     let fields = &said.doc.fields;
-    let name = |name| text(fields, name).unwrap_or("").to_owned();
-    let outcome = name("outcome");
+    let (outcome, code) = (text(fields, "outcome").unwrap_or(""), text(fields, "code"));
     let mut broken = |expected: &str, found: String| {
         verdict.breach(Invariant::P10, said.place, &*said.id, expected, found);
     };
-    if !ENDS.contains(&&*outcome) {
-        broken("an end that is known", outcome.clone());
-    }
-    let (mut attempts, mut delivered, mut keys) = (0, Vec::new(), Vec::new());
+    let (mut attempts, mut keys) = (0, Vec::new());
     let prefix = key_prefix(&said.id);
     for send in records(fields, "sends") {
-        let key = text(send, "key").unwrap_or("").to_owned();
-        if key.len() > KEY_BYTES_MAX || obligation_of(&key) != prefix || keys.contains(&key) {
+        let key = text(send, "key").unwrap_or("");
+        if key.len() > KEY_BYTES_MAX || obligation_of(key) != prefix || keys.contains(&key) {
             let expected = format!("keys of {prefix}, each once, of {KEY_BYTES_MAX} bytes at most");
             broken(&expected, format!("{key}, {} bytes", key.len()));
         }
         attempts += long(send, "attempts").unwrap_or(0);
-        if text(send, "outcome") == Some("delivered") {
-            delivered.push(key.clone());
-        }
         keys.push(key);
     }
-    if (outcome == "delivered") == delivered.is_empty() {
-        let found = format!("{outcome}, {} of {} sends delivered", delivered.len(), keys.len());
+    let taken = delivered(said).count();
+    if (outcome == "delivered") == (taken == 0) {
+        let found = format!("{outcome}, {taken} of {} sends delivered", keys.len());
         broken("delivered where a gateway took it, and only there", found);
     }
-    if matches!(&*outcome, "muted" | "preference") && attempts > 0 {
+    if matches!(outcome, "muted" | "preference") && attempts > 0 {
         broken("nothing was sent", format!("{outcome} after {attempts} attempts"));
     }
-    End {
-        id: said.id.clone(),
-        place: said.place,
-        line: (name("customer_id"), name("line")),
-        version: long(fields, "version").unwrap_or(0),
-        attempts,
-        delivered,
-        outcome,
+    let code = code.unwrap_or("");
+    let word = Word::of(outcome, code, attempts, said.record.timestamp_ms);
+    if word.is_none() {
+        broken("an end that is known", format!("{outcome} {code}"));
     }
+    word
 }
 
-/// The same was to be told, and the first end stands.
+/// Keys that a gateway is said to have taken.
+fn delivered(said: &Said) -> impl Iterator<Item = String> {
+    let sends = records(&said.doc.fields, "sends").into_iter();
+    let taken = sends.filter(|send| text(send, "outcome") == Some("delivered"));
+    taken.filter_map(|send| text(send, "key").map(str::to_owned))
+}
+
+/// The same was to be told.
 fn repeated(first: &Said, said: &Said, verdict: &mut Verdict) {
     let at = (first.place, &*first.id);
     for name in ["customer_id", "obligation_id", "line", "kind", "title", "body"] {
@@ -200,13 +194,4 @@ fn repeated(first: &Said, said: &Said, verdict: &mut Verdict) {
     }
     let own = |said: &Said| long(&said.doc.fields, "version");
     verdict.same(Invariant::P10, at, "version", (own(first), own(said)));
-    let ends = [first, said].map(|said| text(&said.doc.fields, "outcome").unwrap_or(""));
-    let is_other = |outcome: &str| ends[0] != ends[1] && ends.contains(&outcome);
-    if is_other("muted")
-        || is_other("unknown")
-        || (ends[0] != "delivered" && ends[1] == "delivered")
-    {
-        let expected = format!("{}, as first said", ends[0]);
-        verdict.breach(Invariant::P10, first.place, &*first.id, expected, ends[1]);
-    }
 }

@@ -1,17 +1,18 @@
 //! Requests in a gateway's journal against outcomes (P10).
 //!
 //! Owns what reached a gateway: all bodies under one key are equal, what is said to be delivered
-//! was accepted, nothing was sent of what was muted or not wanted, and what was superseded before
-//! it was sent was not sent after the newer version. Requests that the gateway could not read have
-//! no key and are not judged.
+//! was accepted, and whoever says that nothing was sent does not send after it. A request from
+//! before that may be of an owner that died without a word, so it is right, unless nobody could have
+//! sent it. Requests that the gateway could not read have no key and are not judged.
 
 use super::{
+    ends::{End, Ends},
     evidence::{EVENTS, Evidence, Request},
     identity::Source,
-    push::{End, Ends, KEY_BYTES_MAX, obligation_of},
+    push::{KEY_BYTES_MAX, obligation_of},
     verdict::{Invariant, Place, Verdict},
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 pub fn judge(evidence: &Evidence, sent: &[Request], ends: &Ends, verdict: &mut Verdict) {
     verdict.seen.requests = sent.len() as u64;
@@ -19,21 +20,15 @@ pub fn judge(evidence: &Evidence, sent: &[Request], ends: &Ends, verdict: &mut V
     for request in sent.iter().filter(|request| !request.key.is_empty()) {
         by_key.entry(&request.key).or_default().push(request);
     }
-    let mut told: HashMap<&(String, String), Vec<(i64, i64)>> = HashMap::new();
-    for (key, requests) in &by_key {
-        let Some(end) = ends.get(obligation_of(key)) else { continue };
-        let taken = requests.iter().filter(|request| is_taken(request));
-        let times = taken.map(|request| (end.version, request.received_us));
-        told.entry(&end.line).or_default().extend(times);
-    }
+    let was_live = ends.values().any(End::has_attempts);
     for (key, requests) in &by_key {
         one_body(key, requests, place_of(key, ends), verdict);
         match ends.get(obligation_of(key)) {
-            Some(end) => may_be_sent(key, requests, end, &told, verdict),
+            Some(end) => may_be_sent((key, requests), end, was_live, verdict),
             None => nobody_s(evidence, key, place_of(key, ends), verdict),
         }
     }
-    for end in ends.values().filter(|end| end.outcome == "delivered") {
+    for end in ends.values() {
         for key in &end.delivered {
             verdict.checked(Invariant::P10);
             let own = by_key.get(&**key).map_or(&[][..], Vec::as_slice);
@@ -79,28 +74,31 @@ fn one_body(key: &str, requests: &[&Request], place: Place, verdict: &mut Verdic
     }
 }
 
+/// `was_live`: some worker of the run sent something and said so.
 fn may_be_sent(
-    key: &str,
-    requests: &[&Request],
+    (key, requests): (&str, &[&Request]),
     end: &End,
-    told: &HashMap<&(String, String), Vec<(i64, i64)>>,
+    was_live: bool,
     verdict: &mut Verdict,
 ) {
     verdict.checked(Invariant::P10);
-    let found = || format!("{} requests under {key}", requests.len());
-    if matches!(&*end.outcome, "muted" | "preference") {
-        let expected = format!("no request: {}", end.outcome);
-        verdict.breach(Invariant::P10, end.place, &*end.id, expected, found());
-    }
-    // A first attempt before a crash leaves no trace in the outcome, so earlier ones are right.
-    if end.outcome == "superseded" && end.attempts == 0 {
-        let newer = told.get(&end.line).map_or(&[][..], Vec::as_slice).iter();
-        let newer = newer.filter(|(version, _)| *version > end.version).map(|(_, at_us)| *at_us);
-        let told_at_us = newer.min();
-        if requests.iter().any(|it| told_at_us.is_some_and(|at_us| it.received_us >= at_us)) {
-            let expected = "no request after the version that superseded it";
-            verdict.breach(Invariant::P10, end.place, &*end.id, expected, found());
-        }
+    let Some(said_ms) = end.last_said_ms().filter(|_| !end.has_attempts()) else { return };
+    let is_after = |request: &&&Request| request.received_us.div_euclid(1_000) > said_ms;
+    let nobody_could = end.all("replayed") || (end.all("mode_mute") && !was_live);
+    let (expected, wrong) = match nobody_could {
+        true => ("no request", requests.len()),
+        false => ("no request after it was said", requests.iter().filter(is_after).count()),
+    };
+    if wrong > 0 {
+        let name = end.words[0].name();
+        let found = format!("{wrong} requests under {key}");
+        verdict.breach(
+            Invariant::P10,
+            end.place,
+            &*end.id,
+            format!("{expected}: {name}, nothing sent"),
+            found,
+        );
     }
 }
 

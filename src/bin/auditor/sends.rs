@@ -63,6 +63,13 @@ impl<'a> Sends<'a> {
         }
     }
 
+    /// The record waits for the next owner, who decides it: at most one decision until then.
+    pub fn owed(&mut self, message_id: &str) {
+        if let Some(send) = self.by_message.get_mut(message_id) {
+            send.state = send.state.min(SendState::Unknown);
+        }
+    }
+
     /// The record became a dead letter: that decides its message, unless it was decided before.
     pub fn refused(&mut self, place: Place, message_id: Option<&str>) {
         let acked = self.acked_at.get(&place).copied();

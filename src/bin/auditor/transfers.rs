@@ -21,16 +21,23 @@ struct Half {
 
 #[derive(Default)]
 pub struct Transfers<'a> {
-    /// By id of the output.
-    debits: BTreeMap<String, (Place, Half)>,
+    /// By id of the output; whether the other half may still be to come.
+    debits: BTreeMap<String, (Place, Half, bool)>,
     credits: BTreeMap<String, (Place, Half, &'a Rec)>,
 }
 
 impl<'a> Transfers<'a> {
-    pub fn debited(&mut self, id: String, place: Place, to: Box<str>, command: &Command) {
+    /// `is_owed`: the next owner may still have to send the credit.
+    pub fn debited(
+        &mut self,
+        (id, place): (String, Place),
+        to: Box<str>,
+        command: &Command,
+        is_owed: bool,
+    ) {
         let half =
             Half { to, amount_minor: command.amount_minor, currency: command.currency.clone() };
-        self.debits.insert(id, (place, half));
+        self.debits.insert(id, (place, half, is_owed));
     }
 
     /// A command that names an output as its source.
@@ -56,11 +63,14 @@ impl<'a> Transfers<'a> {
         self.credits.insert(id.to_owned(), (place, half, record));
     }
 
-    pub fn judge(self, verdict: &mut Verdict) {
-        for (id, (place, half)) in &self.debits {
+    /// `owed`: gets a line for each credit that is still to come.
+    pub fn judge(self, owed: &mut Vec<String>, verdict: &mut Verdict) {
+        for (id, (place, half, is_owed)) in &self.debits {
             verdict.checked(Invariant::P3);
             let found = self.credits.get(id).map(|(_, credit, _)| credit);
-            if found != Some(half) {
+            if found.is_none() && *is_owed {
+                owed.push(format!("the credit {id}, which the next owner makes"));
+            } else if found != Some(half) {
                 let expected = format!("a credit command {half:?}");
                 verdict.breach(Invariant::P3, *place, &**id, expected, format!("{found:?}"));
             }
