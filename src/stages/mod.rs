@@ -148,6 +148,9 @@ pub struct ReadRow {
     pub item: Box<str>,
 }
 
+/// Which row an output is, if it is one.
+pub type RowOf<O> = fn(&O) -> Option<ReadRow>;
+
 /// A record that can never be applied: dead-lettered as raw bytes, the state untouched. The code
 /// is stable and known to operators (docs/runbooks).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,8 +194,10 @@ pub trait Stage: Send + Sync + 'static {
     /// Ticks stand in the input. Without them a stage starts anywhere, commits all that is durable,
     /// and its context never changes.
     const TICKS: bool = true;
-    /// Some outputs are rows of a read model (`read_row`), kept in the table `<stage>_item`.
-    const READS: bool = false;
+    /// The row of the stage's read model that an output also is, if it is one, kept in the table
+    /// `<stage>_item`; `None`: the stage has no read model, and no table is opened for it. Without a
+    /// default, so that a new stage cannot forget it.
+    const READ_ROW: Option<RowOf<Self::Output>>;
 
     type Input: Send;
     type Output: Send;
@@ -238,11 +243,6 @@ pub trait Stage: Send + Sync + 'static {
 
     /// Applies a change; returns the items that leave the head with it.
     fn apply(head: &mut Self::Head, change: Self::Change) -> Vec<(Self::ItemId, Self::Item)>;
-
-    /// The row of the stage's read model that an output also is; `None`: it is not read so.
-    fn read_row(_output: &Self::Output) -> Option<ReadRow> {
-        None
-    }
 
     /// What the head adds to the running sums of its partition: minor units, by flow and currency.
     /// A function of key and head alone, so the sums are those of the log, whoever counts them.

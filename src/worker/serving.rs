@@ -85,7 +85,7 @@ impl Serving {
         let mut store = Store::open(self.session.clone(), &config.cassandra, stage)
             .await
             .map_err(|error| error.to_string())?;
-        if S::READS {
+        if S::READ_ROW.is_some() {
             store
                 .open_reads(&config.cassandra.keyspace, stage)
                 .await

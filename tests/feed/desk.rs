@@ -22,7 +22,7 @@ use tapline::{
     },
     stages::{
         Cause, ReadRow, Refused, Scope, Stage,
-        feed::{FEED_ITEMS, Feed, Head, life::Life},
+        feed::{FEED_ITEMS, Feed, Head, life::Life, read_row},
     },
 };
 
@@ -123,7 +123,7 @@ impl Desk {
         for effect in transition.effects {
             assert_eq!(effect.topic, FEED_ITEMS);
             assert_eq!(effect.key.as_deref(), Some(effect.body.customer_id.as_str()));
-            let row = Feed::read_row(&effect.body).expect("every output is a row");
+            let row = read_row(&effect.body).expect("every output is a row");
             self.rows.insert(row, effect.body.clone());
             self.records.push(effect.body);
         }

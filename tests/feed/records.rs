@@ -15,7 +15,7 @@ use tapline::{
         topics::FEED_ITEMS,
     },
     domain::feed::{FeedBody, FeedRecord},
-    stages::{ReadRow, Stage, feed::Feed},
+    stages::{ReadRow, feed::read_row},
 };
 
 fn item_record(key: &str, record: &FeedRecord) -> RawRecord {
@@ -72,7 +72,7 @@ fn rows() {
     let (mut world, mut desk) = opened(&["anna"]);
     desk.run(&mut world, "tick 31");
     desk.run(&mut world, "auth p1 500 card=none");
-    let rows: Vec<ReadRow> = desk.records.iter().filter_map(Feed::read_row).collect();
+    let rows: Vec<ReadRow> = desk.records.iter().filter_map(read_row).collect();
     let row = |period: i32, order: i64, item: &str| ReadRow {
         period,
         key: "anna".into(),
@@ -83,5 +83,5 @@ fn rows() {
     // 1 February 2026: 56 years and a month.
     let last = row(56 * 12 + 1, world.clock.0, "account-1/payment/p1");
     assert_eq!(rows.last(), Some(&last));
-    assert_eq!(Feed::read_row(&birth()), None);
+    assert_eq!(read_row(&birth()), None);
 }

@@ -334,7 +334,8 @@ impl<S: Simulated> Judge<S> {
     ) {
         let mut value = Vec::new();
         self.codec.encode_output(&effect.body, &mut value);
-        if let (Some(row), Some(name)) = (S::read_row(&effect.body), name) {
+        let row = S::READ_ROW.and_then(|row| row(&effect.body));
+        if let (Some(row), Some(name)) = (row, name) {
             let rows = self.reads.entry(name.to_owned()).or_default();
             rows.push((raw.offset, row, value.clone()));
         }

@@ -25,7 +25,7 @@ use crate::domain::{
 use crate::runtime::sabotage::{self, Bug};
 use crate::stages::authorisation::{Authorisation, COMMANDS, Change, EVENTS, Output};
 use crate::stages::{
-    Cause, Context, Flow, Outgoing, ReadRow, Refused, Scope, Stage, Topic, Transition,
+    Cause, Context, Flow, Outgoing, ReadRow, Refused, RowOf, Scope, Stage, Topic, Transition,
 };
 use std::collections::BTreeSet;
 
@@ -56,7 +56,7 @@ impl Stage for SimStage {
     const INPUT: Topic = Authorisation::INPUT;
     const OUTPUTS: &'static [Topic] = &[EVENTS, COMMANDS, PARTS, ITEMS];
     const LOGIC_VERSIONS: &'static [i32] = Authorisation::LOGIC_VERSIONS;
-    const READS: bool = true;
+    const READ_ROW: Option<RowOf<SimOutput>> = Some(read_row);
 
     type Input = AccountCommand;
     type Output = SimOutput;
@@ -130,17 +130,6 @@ impl Stage for SimStage {
         Authorisation::pass_on(tick).map(|tick| with_body(tick, SimOutput::Account))
     }
 
-    /// The newest credit and the newest decline of an account, as somebody would look them up.
-    fn read_row(output: &SimOutput) -> Option<ReadRow> {
-        let SimOutput::Account(Output::Event(event)) = output else { return None };
-        let (period, item) = match &event.body {
-            Event::AccountCredited(_) => (0, "credit"),
-            Event::PaymentDeclined(_) => (1, "decline"),
-            _ => return None,
-        };
-        Some(ReadRow { period, key: event.account_id.0.clone(), order: 7, item: item.into() })
-    }
-
     fn diverted(
         context: &Context<Rules>,
         key: &str,
@@ -150,6 +139,17 @@ impl Stage for SimStage {
         let answer = Authorisation::diverted(context, key, &head.account, input)?;
         Some(with_body(answer, SimOutput::Account))
     }
+}
+
+/// The newest credit and the newest decline of an account, as somebody would look them up.
+fn read_row(output: &SimOutput) -> Option<ReadRow> {
+    let SimOutput::Account(Output::Event(event)) = output else { return None };
+    let (period, item) = match &event.body {
+        Event::AccountCredited(_) => (0, "credit"),
+        Event::PaymentDeclined(_) => (1, "decline"),
+        _ => return None,
+    };
+    Some(ReadRow { period, key: event.account_id.0.clone(), order: 7, item: item.into() })
 }
 
 fn mapped<C, O>(

@@ -11,7 +11,7 @@ use crate::codec::dead_letter::{self, Letter, Origin};
 use crate::codec::{DecodeError, StageCodec, avro::FRAME_BYTES, raw::RawRecord, snapshot::Row};
 use crate::domain::command::Tick;
 use crate::domain::{payment::ItemId, rules::Rules, time::LogTime};
-use crate::stages::{Cause, Context, Outgoing, Refused, Scope, Stage, Topic, Transition};
+use crate::stages::{Cause, Context, Outgoing, Refused, RowOf, Scope, Stage, Topic, Transition};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +42,7 @@ impl Stage for SimWindows {
     const OUTPUTS: &'static [Topic] = &[CLOSED];
     const LOGIC_VERSIONS: &'static [i32] = &[1];
     const TICKS: bool = false;
+    const READ_ROW: Option<RowOf<Closed>> = None;
 
     type Input = PartRecord;
     type Output = Closed;

@@ -28,7 +28,9 @@ mod suspense;
 
 pub use change::Change;
 
-use super::{Cause, Context, Flow, Outgoing, Poison, Refused, Scope, Stage, Topic, Transition};
+use super::{
+    Cause, Context, Flow, Outgoing, Poison, Refused, RowOf, Scope, Stage, Topic, Transition,
+};
 use crate::domain::{
     account::{Account, Item},
     command::{AccountCommand, Command, PARTITION_KEY, Tick},
@@ -64,6 +66,7 @@ impl Stage for Authorisation {
     const INPUT: Topic = COMMANDS;
     const OUTPUTS: &'static [Topic] = &[EVENTS, COMMANDS];
     const LOGIC_VERSIONS: &'static [i32] = &[1];
+    const READ_ROW: Option<RowOf<Output>> = None;
 
     type Input = AccountCommand;
     type Output = Output;

@@ -25,7 +25,7 @@ mod side_rows;
 
 pub use head::Head;
 
-use super::{Cause, Context, Outgoing, ReadRow, Refused, Scope, Stage, Topic, Transition};
+use super::{Cause, Context, Outgoing, ReadRow, Refused, RowOf, Scope, Stage, Topic, Transition};
 use crate::domain::{
     command::Tick,
     event::{AccountEvent, Balances, Event},
@@ -62,7 +62,7 @@ impl Stage for Feed {
     const INPUT: Topic = EVENTS;
     const OUTPUTS: &'static [Topic] = &[FEED_ITEMS];
     const LOGIC_VERSIONS: &'static [i32] = &[1];
-    const READS: bool = true;
+    const READ_ROW: Option<RowOf<FeedRecord>> = Some(read_row);
 
     type Input = AccountEvent;
     type Output = FeedRecord;
@@ -110,19 +110,6 @@ impl Stage for Feed {
         head.apply(revision)
     }
 
-    fn read_row(output: &FeedRecord) -> Option<ReadRow> {
-        let (period, order, item) = match &output.body {
-            FeedBody::Item(item) => {
-                let months = item.created_at.month() - LogTime::ZERO.month();
-                let line = format!("{}/{}", output.account_id, item.item_id);
-                (i32::try_from(months).unwrap_or(i32::MAX), item.created_at.0, line.into())
-            }
-            FeedBody::Holding(_) => (HOLDINGS_PERIOD, 0, output.account_id.0.clone()),
-            FeedBody::Birth(_) => return None,
-        };
-        Some(ReadRow { period, key: output.customer_id.0.clone(), order, item })
-    }
-
     /// Customers' records keep no clock.
     fn pass_on(_: Tick) -> Option<Outgoing<FeedRecord>> {
         None
@@ -136,6 +123,20 @@ impl Stage for Feed {
     ) -> Option<Outgoing<FeedRecord>> {
         None
     }
+}
+
+/// The line of an item under its customer and month, or the row of a holding; the birth is none.
+pub fn read_row(output: &FeedRecord) -> Option<ReadRow> {
+    let (period, order, item) = match &output.body {
+        FeedBody::Item(item) => {
+            let months = item.created_at.month() - LogTime::ZERO.month();
+            let line = format!("{}/{}", output.account_id, item.item_id);
+            (i32::try_from(months).unwrap_or(i32::MAX), item.created_at.0, line.into())
+        }
+        FeedBody::Holding(_) => (HOLDINGS_PERIOD, 0, output.account_id.0.clone()),
+        FeedBody::Birth(_) => return None,
+    };
+    Some(ReadRow { period, key: output.customer_id.0.clone(), order, item })
 }
 
 /// Where the event stands and what every record made of it says.

@@ -22,7 +22,7 @@ use crate::domain::{
     time::LogTime,
 };
 use crate::stages::{
-    Cause, Context, Flow, Outgoing, Poison, Refused, Scope, Stage, Topic, Transition,
+    Cause, Context, Flow, Outgoing, Poison, Refused, RowOf, Scope, Stage, Topic, Transition,
 };
 use part::{Counted, Part};
 use serde::{Deserialize, Serialize};
@@ -94,6 +94,7 @@ impl Stage for Posting {
     const INPUT: Topic = EVENTS;
     const OUTPUTS: &'static [Topic] = &[POSTINGS, PARTS];
     const LOGIC_VERSIONS: &'static [i32] = &[1];
+    const READ_ROW: Option<RowOf<Output>> = None;
 
     type Input = AccountEvent;
     type Output = Output;

@@ -27,7 +27,9 @@ use crate::domain::{
     time::LogTime,
     window::WindowEvent,
 };
-use crate::stages::{Cause, Context, Flow, Outgoing, Refused, Scope, Stage, Topic, Transition};
+use crate::stages::{
+    Cause, Context, Flow, Outgoing, Refused, RowOf, Scope, Stage, Topic, Transition,
+};
 use draft::Draft;
 
 pub const PARTS: Topic = Topic("settlement.parts.v1");
@@ -47,6 +49,7 @@ impl Stage for WindowsStage {
     const OUTPUTS: &'static [Topic] = &[WINDOWS];
     const LOGIC_VERSIONS: &'static [i32] = &[1];
     const TICKS: bool = false;
+    const READ_ROW: Option<RowOf<WindowEvent>> = None;
 
     type Input = SettlementRecord;
     type Output = WindowEvent;
