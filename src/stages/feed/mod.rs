@@ -25,7 +25,9 @@ mod side_rows;
 
 pub use head::Head;
 
-use super::{Cause, Context, Outgoing, ReadRow, Refused, RowOf, Scope, Stage, Topic, Transition};
+use super::{
+    AnswerOf, Cause, Context, Outgoing, ReadRow, Refused, RowOf, Scope, Stage, Topic, Transition,
+};
 use crate::domain::{
     command::Tick,
     event::{AccountEvent, Balances, Event},
@@ -63,6 +65,9 @@ impl Stage for Feed {
     const OUTPUTS: &'static [Topic] = &[FEED_ITEMS];
     const LOGIC_VERSIONS: &'static [i32] = &[1];
     const READ_ROW: Option<RowOf<FeedRecord>> = Some(read_row);
+    /// Customers' records keep no clock.
+    const PASS_ON: Option<fn(Tick) -> Outgoing<FeedRecord>> = None;
+    const DIVERTED: Option<AnswerOf<Self>> = None;
 
     type Input = AccountEvent;
     type Output = FeedRecord;
@@ -108,20 +113,6 @@ impl Stage for Feed {
 
     fn apply(head: &mut Head, revision: Revision) -> Vec<(ItemId, Life)> {
         head.apply(revision)
-    }
-
-    /// Customers' records keep no clock.
-    fn pass_on(_: Tick) -> Option<Outgoing<FeedRecord>> {
-        None
-    }
-
-    fn diverted(
-        _: &Context<Rules>,
-        _: &str,
-        _: &Head,
-        _: &AccountEvent,
-    ) -> Option<Outgoing<FeedRecord>> {
-        None
     }
 }
 

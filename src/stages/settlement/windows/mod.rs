@@ -28,7 +28,7 @@ use crate::domain::{
     window::WindowEvent,
 };
 use crate::stages::{
-    Cause, Context, Flow, Outgoing, Refused, RowOf, Scope, Stage, Topic, Transition,
+    AnswerOf, Cause, Context, Flow, Outgoing, Refused, RowOf, Scope, Stage, Topic, Transition,
 };
 use draft::Draft;
 
@@ -50,6 +50,8 @@ impl Stage for WindowsStage {
     const LOGIC_VERSIONS: &'static [i32] = &[1];
     const TICKS: bool = false;
     const READ_ROW: Option<RowOf<WindowEvent>> = None;
+    const PASS_ON: Option<fn(Tick) -> Outgoing<WindowEvent>> = None;
+    const DIVERTED: Option<AnswerOf<Self>> = None;
 
     type Input = SettlementRecord;
     type Output = WindowEvent;
@@ -107,19 +109,5 @@ impl Stage for WindowsStage {
 
     fn money(key: &str, head: &Windows, add: &mut impl FnMut(Flow, Currency, i64)) {
         money::sums(key, head, add);
-    }
-
-    fn pass_on(_: Tick) -> Option<Outgoing<WindowEvent>> {
-        None
-    }
-
-    fn diverted(
-        _: &Context<Rules>,
-        _: &str,
-        _: &Windows,
-        _: &SettlementRecord,
-    ) -> Option<Outgoing<WindowEvent>> {
-        // Nobody waits for an answer to these records.
-        None
     }
 }
