@@ -55,7 +55,7 @@ impl Serving {
             }
         };
         let (ids, prefix) = (self.ids.clone(), self.config.kafka.topic_prefix.clone());
-        let (partitions, sizes) = (incarnation.partitions, self.config.limits.sizes());
+        let (partitions, sizes) = (incarnation.partitions, self.config.limits);
         let live = Live::<S, C> {
             codec: Arc::new(move || new_codec(partitions, sizes, ids.clone(), &prefix)),
             first_rules,
