@@ -9,9 +9,13 @@
 mod audience;
 #[path = "feed/desk.rs"]
 mod desk;
+#[path = "invariants/drawn.rs"]
+mod drawn;
 #[path = "scenarios/driver.rs"]
 #[allow(dead_code)]
 mod driver;
+#[path = "events/mod.rs"]
+mod events;
 #[path = "feed/histories.rs"]
 mod histories;
 #[path = "invariants/model.rs"]

@@ -92,26 +92,17 @@ async fn fill(served: &Served) {
         put(with(purchase(CUSTOMER, "acc-000001", id, (7, offset)), fields));
     };
     let day = |day: i64, minute: i64| records::BEGIN_MS + day * 86_400_000 + minute * 60_000;
-    line(
-        "rent",
-        1,
+    let booked = |kind: &str, text: &str, amount_minor: i64, created_at: i64| {
         json!({
-            "kind": "debit", "status": "booked", "change": "booked", "merchant_name": "",
-            "merchant_category": null, "category_text": "", "card_last_four": "", "text": "Rent, November",
-            "amount_minor": 1_450_000, "original_minor": 1_450_000, "original_currency": "CZK",
-            "pending_minor": 0, "release_at": null, "created_at": day(-1, -300),
-        }),
-    );
-    line(
-        "salary",
-        2,
-        json!({
-            "kind": "credit", "status": "booked", "change": "booked", "merchant_name": "",
-            "merchant_category": null, "category_text": "", "card_last_four": "", "text": "Salary",
-            "amount_minor": 4_250_000, "original_minor": 4_250_000, "original_currency": "CZK",
-            "pending_minor": 0, "release_at": null, "created_at": day(-1, 5),
-        }),
-    );
+            "kind": kind, "status": "booked", "change": "booked", "merchant_name": "",
+            "merchant_category": null, "category_text": "", "card_last_four": "", "text": text,
+            "amount_minor": amount_minor, "original_minor": amount_minor,
+            "original_currency": "CZK", "pending_minor": 0, "release_at": null,
+            "created_at": created_at,
+        })
+    };
+    line("rent", 1, booked("debit", "Rent, November", 1_450_000, day(-1, -300)));
+    line("salary", 2, booked("credit", "Salary", 4_250_000, day(-1, 5)));
     line("hostile", 3, json!({"merchant_name": HOSTILE, "created_at": day(0, -120)}));
     line(
         "declined",

@@ -7,9 +7,13 @@
 
 #[path = "postings/desk.rs"]
 mod desk;
+#[path = "invariants/drawn.rs"]
+mod drawn;
 #[path = "scenarios/driver.rs"]
 #[allow(dead_code)]
 mod driver;
+#[path = "events/mod.rs"]
+mod events;
 #[path = "postings/example.rs"]
 mod example;
 #[path = "postings/histories.rs"]

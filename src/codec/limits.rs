@@ -24,7 +24,8 @@ use std::sync::LazyLock;
 
 const RESERVED: &str = "tapline.";
 
-/// Sizes. They decide which records become dead letters, so a replay needs those of the live run.
+/// Sizes, the section `limits` of the settings; what is larger is poison. They decide which records
+/// become dead letters, so a replay needs those of the live run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
     pub key_bytes_max: usize,

@@ -14,10 +14,10 @@ use super::reference::{self, Effective};
 use crate::adapters::cassandra::settings::CassandraSettings;
 use crate::adapters::gateways::settings::GatewaySettings;
 use crate::adapters::kafka::settings::{KafkaSettings, OWNED_PROPERTIES, PROTECTED_PROPERTIES};
-use crate::codec::topics::FEED_ITEMS;
+use crate::codec::{limits::Sizes, topics::FEED_ITEMS};
 use crate::logging::{self, LogConfig, LogFormat};
 use crate::runtime::dispatch::PushSettings;
-use crate::runtime::settings::{FuseConfig, LimitsConfig, Profile, RuntimeConfig, STAGES, Secret};
+use crate::runtime::settings::{FuseConfig, Profile, RuntimeConfig, STAGES, Secret};
 use crate::stages::Topic;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub struct Config {
     pub feed_buckets: u32,
     pub log: LogConfig,
     pub fuse: FuseConfig,
-    pub limits: LimitsConfig,
+    pub limits: Sizes,
     /// How far back the topics must reach.
     pub replay_horizon: Duration,
     pub telemetry: TelemetryConfig,
@@ -394,8 +394,8 @@ fn fuse(read: &mut Reader) -> FuseConfig {
     fuse
 }
 
-fn limits(read: &mut Reader) -> LimitsConfig {
-    LimitsConfig {
+fn limits(read: &mut Reader) -> Sizes {
+    Sizes {
         key_bytes_max: read.count("limits.key_bytes_max"),
         value_bytes_max: read.count("limits.value_bytes_max"),
         headers_max: read.count("limits.headers_max"),

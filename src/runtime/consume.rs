@@ -160,10 +160,12 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         let Some(decided) = self.decide_due(due, raw) else { return Progress::Blocked };
         self.log_time_text = headers::ce_time(tick.time);
         self.fresh_ticks.push_back(raw.offset);
-        let passed_on = S::pass_on(tick);
+        let passed_on = S::PASS_ON.map(|pass_on| pass_on(tick));
         #[cfg(test)]
         let passed_on = match sabotage::on(Bug::PassedOnByWorkersClock) {
-            true => S::pass_on(Tick { time: tick.time.plus_ms(sabotage::worker()), ..tick }),
+            true => S::PASS_ON.map(|pass_on| {
+                pass_on(Tick { time: tick.time.plus_ms(sabotage::worker()), ..tick })
+            }),
             false => passed_on,
         };
         #[cfg(test)]
@@ -326,7 +328,8 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             return Some((name, Decided::Seen { poisoned }));
         }
         if entry.row.diverted_through.is_some() && !raw.is_redriven() {
-            let answer = S::diverted(&context, key, &entry.row.state, input);
+            let state = &entry.row.state;
+            let answer = S::DIVERTED.and_then(|answer| answer(&context, key, state, input));
             return Some((name, Decided::Parked(answer)));
         }
         // Nothing is named by nearly every record, and then the head is not looked up again.

@@ -86,7 +86,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         for (index, effect) in (first_index..).zip(transition.effects) {
             let (seq, chain) = (&mut entry.row.seq, &mut entry.row.chain);
             let link = Link { name, seq, chain };
-            let row = S::read_row(&effect.body);
+            let row = S::READ_ROW.and_then(|row| row(&effect.body));
             let record = out.record(raw, (id_key, index), effect, Some(link));
             if let (Some(row), Some(value)) = (row, &record.value) {
                 self.reads.note(row, offset, value);

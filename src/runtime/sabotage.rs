@@ -1,10 +1,11 @@
 //! Deliberate bugs, to prove that the simulation sees them. Compiled for unit tests only.
 //!
-//! Owns one value per bug and which of them is switched on in this thread. Some bugs sit in the
-//! runtime (a line at the place where the right thing is done), the others in what stands for the
-//! shell and the servers (tests/simulation). Absent from every binary: `cfg(test)`.
+//! Owns one value per bug, which of them is switched on in this thread, and the search for seeds
+//! that show them. Some bugs sit in the runtime (a line at the place where the right thing is done),
+//! the others in what stands for the shell and the servers (tests/simulation). Absent from every
+//! binary: `cfg(test)`.
 
-use std::cell::Cell;
+use std::{cell::Cell, collections::BTreeMap, panic};
 
 macro_rules! bugs {
     ($($bug:ident),* $(,)?; of the push: $($push:ident),* $(,)?) => {
@@ -105,6 +106,30 @@ thread_local! {
 /// Switches one bug on in this thread, or all off.
 pub fn switch(bug: Option<Bug>) {
     ACTIVE.set(bug);
+}
+
+/// Switches each bug on alone and asks for the first seed that shows it, with the name of what it
+/// breaks; prints who was caught by what, and panics for those that nobody saw. `catch` may switch
+/// as it likes. Silent about the panics in between: bugs make them.
+pub fn expect_caught(bugs: &[Bug], catch: impl Fn(Bug) -> Option<(u64, &'static str)>) {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let mut table = BTreeMap::new();
+    for bug in bugs {
+        switch(Some(*bug));
+        table.insert(format!("{bug:?}"), catch(*bug));
+    }
+    switch(None);
+    panic::set_hook(hook);
+    println!("{:<28} {:>6}  invariant", "bug", "seeds");
+    for (bug, caught) in &table {
+        match caught {
+            Some((seed, name)) => println!("{bug:<28} {:>6}  {name}", seed + 1),
+            None => println!("{bug:<28}      -  NOT CAUGHT"),
+        }
+    }
+    let blind: Vec<_> = table.iter().filter(|(_, caught)| caught.is_none()).collect();
+    assert!(blind.is_empty(), "not caught: {blind:?}");
 }
 
 pub fn on(bug: Bug) -> bool {

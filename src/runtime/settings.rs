@@ -4,7 +4,6 @@
 //! environment variable and never checks a value: `config` does both and alone builds these.
 //! Invariant: whoever holds one of these structs may trust it without looking again.
 
-use crate::codec::limits::Sizes;
 use std::fmt;
 use std::time::Duration;
 
@@ -66,39 +65,6 @@ pub struct FuseConfig {
     pub max: u32,
     /// Consecutive records, counted by position.
     pub window: u32,
-}
-
-/// Sizes checked before a record is decoded; what is larger is poison.
-///
-/// They decide which records are dead-lettered, so a replay needs the values of the live run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitsConfig {
-    pub key_bytes_max: usize,
-    pub value_bytes_max: usize,
-    pub headers_max: usize,
-    pub headers_bytes_max: usize,
-    pub string_bytes_max: usize,
-    pub list_entries_max: usize,
-}
-
-impl LimitsConfig {
-    /// The same as the codecs take them.
-    pub fn sizes(&self) -> Sizes {
-        Sizes {
-            key_bytes_max: self.key_bytes_max,
-            value_bytes_max: self.value_bytes_max,
-            headers_max: self.headers_max,
-            headers_bytes_max: self.headers_bytes_max,
-            string_bytes_max: self.string_bytes_max,
-            list_entries_max: self.list_entries_max,
-        }
-    }
-
-    /// What a topic must be able to hold: the largest record that is no poison, with its frame.
-    pub fn record_bytes_max(&self) -> usize {
-        const FRAME_BYTES: usize = 512;
-        self.key_bytes_max + self.value_bytes_max + self.headers_bytes_max + FRAME_BYTES
-    }
 }
 
 /// When each step of a graceful stop must be over, counted from the signal. A step that is late

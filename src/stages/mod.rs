@@ -148,6 +148,17 @@ pub struct ReadRow {
     pub item: Box<str>,
 }
 
+/// Which row an output is, if it is one.
+pub type RowOf<O> = fn(&O) -> Option<ReadRow>;
+
+/// What is answered to a diverted record of the key with that head; `None` where nobody waits.
+pub type AnswerOf<S> = fn(
+    &Context<<S as Stage>::Rules>,
+    &str,
+    &<S as Stage>::Head,
+    &<S as Stage>::Input,
+) -> Option<Outgoing<<S as Stage>::Output>>;
+
 /// A record that can never be applied: dead-lettered as raw bytes, the state untouched. The code
 /// is stable and known to operators (docs/runbooks).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,8 +202,16 @@ pub trait Stage: Send + Sync + 'static {
     /// Ticks stand in the input. Without them a stage starts anywhere, commits all that is durable,
     /// and its context never changes.
     const TICKS: bool = true;
-    /// Some outputs are rows of a read model (`read_row`), kept in the table `<stage>_item`.
-    const READS: bool = false;
+    /// The row of the stage's read model that an output also is, if it is one, kept in the table
+    /// `<stage>_item`; `None`: the stage has no read model, and no table is opened for it. Without a
+    /// default, so that a new stage cannot forget it.
+    const READ_ROW: Option<RowOf<Self::Output>>;
+    /// The tick as it is passed on to readers that keep the same clock; `None`: this stage's
+    /// readers have no ticks.
+    const PASS_ON: Option<fn(Tick) -> Outgoing<Self::Output>>;
+    /// The answer to a record that waits for one while its key is diverted to the dead letters;
+    /// `None`: nobody waits for an answer to any record of the input.
+    const DIVERTED: Option<AnswerOf<Self>>;
 
     type Input: Send;
     type Output: Send;
@@ -239,25 +258,7 @@ pub trait Stage: Send + Sync + 'static {
     /// Applies a change; returns the items that leave the head with it.
     fn apply(head: &mut Self::Head, change: Self::Change) -> Vec<(Self::ItemId, Self::Item)>;
 
-    /// The row of the stage's read model that an output also is; `None`: it is not read so.
-    fn read_row(_output: &Self::Output) -> Option<ReadRow> {
-        None
-    }
-
     /// What the head adds to the running sums of its partition: minor units, by flow and currency.
     /// A function of key and head alone, so the sums are those of the log, whoever counts them.
     fn money(_key: &str, _head: &Self::Head, _add: &mut impl FnMut(Flow, Currency, i64)) {}
-
-    /// The tick as it is passed on to readers that keep the same clock; `None`: this stage's
-    /// readers have no ticks.
-    fn pass_on(tick: Tick) -> Option<Outgoing<Self::Output>>;
-
-    /// The answer to a record that waits for one while its key is diverted to the dead letters;
-    /// `None` where nobody waits.
-    fn diverted(
-        context: &Context<Self::Rules>,
-        key: &str,
-        head: &Self::Head,
-        input: &Self::Input,
-    ) -> Option<Outgoing<Self::Output>>;
 }

@@ -55,7 +55,7 @@ impl Serving {
             }
         };
         let (ids, prefix) = (self.ids.clone(), self.config.kafka.topic_prefix.clone());
-        let (partitions, sizes) = (incarnation.partitions, self.config.limits.sizes());
+        let (partitions, sizes) = (incarnation.partitions, self.config.limits);
         let live = Live::<S, C> {
             codec: Arc::new(move || new_codec(partitions, sizes, ids.clone(), &prefix)),
             first_rules,
@@ -85,7 +85,7 @@ impl Serving {
         let mut store = Store::open(self.session.clone(), &config.cassandra, stage)
             .await
             .map_err(|error| error.to_string())?;
-        if S::READS {
+        if S::READ_ROW.is_some() {
             store
                 .open_reads(&config.cassandra.keyspace, stage)
                 .await

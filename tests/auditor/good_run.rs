@@ -28,7 +28,7 @@ use tapline::{
     },
     stages::{
         Cause, Context, Outgoing, Poison, Scope, Stage,
-        authorisation::{Authorisation, COMMANDS, Output},
+        authorisation::{self, Authorisation, COMMANDS, Output},
     },
 };
 
@@ -196,7 +196,7 @@ impl World {
         match Authorisation::scope(&input) {
             Scope::Tick(tick) if tick.time > self.clock[place].time => {
                 self.clock[place] = tick;
-                let passed_on = Authorisation::pass_on(tick).expect("ticks are passed on");
+                let passed_on = authorisation::pass_on(tick);
                 self.publish(raw, Some(""), 0, passed_on, None);
                 self.due(raw);
             }
@@ -241,7 +241,7 @@ impl World {
         let rules = self.rules.clone();
         let context = context(&rules, self.clock[raw.partition as usize]);
         if self.row(key).diverted_through.is_some() {
-            let answer = Authorisation::diverted(&context, key, &self.row(key).state, input);
+            let answer = authorisation::diverted(&context, key, &self.row(key).state, input);
             self.refuse(key, raw, "diverted");
             if let Some(answer) = answer {
                 self.publish(raw, None, 1, answer, Some(key));

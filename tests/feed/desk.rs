@@ -5,15 +5,15 @@
 
 use crate::{
     driver::{KEY, World, wire},
+    events::{self, PARTITIONS, reloaded, tick_event},
     model::Verdict,
     watcher::Watcher,
 };
 use std::collections::BTreeMap;
 use tapline::{
-    codec::{StageCodec, avro::RegistryIds, feed::FeedCodec, limits::Sizes, snapshot::Row},
+    codec::{StageCodec, avro::RegistryIds, feed::FeedCodec, limits::Sizes},
     domain::{
         account::CardStatus,
-        command::{PARTITION_KEY, Tick},
         event::{AccountEvent, CardChanged, Event},
         feed::{FeedBody, FeedItem, FeedRecord},
         payment::ItemId,
@@ -21,14 +21,10 @@ use tapline::{
         time::LogTime,
     },
     stages::{
-        Cause, Context, ReadRow, Refused, Scope, Stage,
-        authorisation::Output,
-        feed::{FEED_ITEMS, Feed, Head, life::Life},
+        Cause, ReadRow, Refused, Scope, Stage,
+        feed::{FEED_ITEMS, Feed, Head, life::Life, read_row},
     },
 };
-
-pub const PARTITION: i32 = 2;
-pub const PARTITIONS: i32 = 3;
 
 pub struct Desk {
     pub head: Head,
@@ -47,17 +43,6 @@ pub struct Desk {
     codec: FeedCodec,
     /// Outputs of the world that were taken.
     taken: usize,
-}
-
-pub fn tick_event(time: LogTime) -> AccountEvent {
-    let tick = Tick { time, rules_version: 1, logic_version: 1 };
-    AccountEvent {
-        account_id: PARTITION_KEY.into(),
-        message_id: None,
-        log_time: time,
-        balances: None,
-        body: Event::Tick(tick),
-    }
 }
 
 pub fn codec() -> FeedCodec {
@@ -115,12 +100,7 @@ impl Desk {
         if self.forgetful {
             self.head = reloaded(&self.codec, &self.head);
         }
-        let context = Context {
-            partition: PARTITION,
-            partitions: PARTITIONS,
-            offset: self.offset,
-            ..Context::of(self.clock, &self.rules)
-        };
+        let context = events::context(self.clock, &self.rules, self.offset);
         if let Cause::Record(event) = cause {
             for id in Feed::items_named(&context, &self.head, event) {
                 self.reads += 1;
@@ -143,7 +123,7 @@ impl Desk {
         for effect in transition.effects {
             assert_eq!(effect.topic, FEED_ITEMS);
             assert_eq!(effect.key.as_deref(), Some(effect.body.customer_id.as_str()));
-            let row = Feed::read_row(&effect.body).expect("every output is a row");
+            let row = read_row(&effect.body).expect("every output is a row");
             self.rows.insert(row, effect.body.clone());
             self.records.push(effect.body);
         }
@@ -162,10 +142,8 @@ impl Desk {
         }
         world.run(line);
         self.take(&tick_event(world.clock)).expect("a tick");
-        for output in &world.outputs[self.taken..] {
-            if let Output::Event(event) = output {
-                self.take(event).expect(line);
-            }
+        for event in events::events(&world.outputs[self.taken..]) {
+            self.take(event).expect(line);
         }
         self.taken = world.outputs.len();
         self.words(from)
@@ -284,16 +262,4 @@ fn line(item: &FeedItem) -> String {
     add(item.reason.is_some(), format!(" {reason}"));
     add(item.possible_duplicate, " duplicate".to_owned());
     line
-}
-
-/// Written to checkpoint bytes and read again.
-pub fn reloaded(codec: &FeedCodec, head: &Head) -> Head {
-    let row = Row { state: head.clone(), ..Row::default() };
-    let mut bytes = Vec::new();
-    codec.encode_row(&row, &mut bytes);
-    let read = codec.decode_row(&bytes).expect("our own row");
-    let mut again = Vec::new();
-    codec.encode_row(&read, &mut again);
-    assert_eq!(bytes, again, "the same row, other bytes");
-    read.state
 }

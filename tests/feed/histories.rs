@@ -1,47 +1,22 @@
 //! Random histories through authorisation and then the feed.
 
 use crate::{
-    desk::{Desk, tick_event},
-    driver::{KEY, rules, wire},
+    desk::Desk,
+    drawn::Histories,
+    driver::{rules, wire},
+    events::Upstream,
+    model::{Verdict, must},
     moves::Move,
-    player::Player,
 };
-use proptest::{
-    collection::vec,
-    prelude::any,
-    strategy::Strategy,
-    test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner},
-};
-use std::{cell::RefCell, collections::BTreeMap, env};
-use tapline::{
-    domain::{
-        account::{CardStatus, HolderRole},
-        event::{AccountEvent, CardChanged, Event, HolderChanged},
-        feed::{FeedBody, FeedRecord},
-    },
-    stages::authorisation::Output,
+use std::collections::BTreeMap;
+use tapline::domain::{
+    account::{CardStatus, HolderRole},
+    event::{AccountEvent, CardChanged, Event, HolderChanged},
+    feed::{FeedBody, FeedRecord},
 };
 
-const COMMANDS: usize = 250;
-
-fn histories() -> u64 {
-    match env::var("TAPTEST_SIZE").as_deref() {
-        Ok("night") => 20_000,
-        Ok("ci") => 500,
-        Ok("quick") | Err(_) => 40,
-        Ok(other) => panic!("TAPTEST_SIZE is quick, ci or night, not {other}"),
-    }
-}
-
-fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let one = any::<(u8, u8, u16, u16)>().prop_map(|(kind, payment, amount, options)| Move {
-        kind,
-        payment,
-        amount,
-        options,
-    });
-    vec(one, COMMANDS)
-}
+const HISTORIES: Histories =
+    Histories { test: "feed", moves: 250, quick: 40, ci: 500, night: 20_000 };
 
 /// People come and go far more often than the moves let them.
 fn people(one: &Move, latest: Option<&AccountEvent>) -> Option<AccountEvent> {
@@ -96,7 +71,7 @@ impl Came {
 }
 
 /// One row for each line of a customer, with the newest version that they ever got.
-fn rows_are_lines(desk: &Desk) -> Result<(), String> {
+fn rows_are_lines(desk: &Desk) -> Verdict {
     let name = |record: &FeedRecord| match &record.body {
         FeedBody::Item(item) => (record.customer_id.clone(), item.item_id.clone(), item.version),
         _ => (record.customer_id.clone(), "".into(), 0),
@@ -118,52 +93,29 @@ fn rows_are_lines(desk: &Desk) -> Result<(), String> {
     Ok(())
 }
 
-fn play(seed: u64, came: &RefCell<Came>) {
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = Config { cases: 1, failure_persistence: None, ..Config::default() };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let result = TestRunner::new_with_rng(config, rng).run(&moves(), |moves| {
-        let mut player = Player::default();
-        let mut desk = Desk::new(rules());
-        let mut forgetful = Desk::new(rules());
-        forgetful.forgetful = true;
-        let mut read = 0;
-        let mut latest: Option<AccountEvent> = None;
-        for (number, one) in moves.iter().enumerate() {
-            player.play(one).map_err(TestCaseError::fail)?;
-            let mut records = Vec::new();
-            // The first records come before the first tick.
-            if number > 5 {
-                records.push(tick_event(player.clock));
-            }
-            for output in &player.outputs[read..] {
-                if let Output::Event(event) = output {
-                    assert_eq!(event.account_id.as_str(), KEY);
-                    records.push(event.clone());
-                    latest = Some(event.clone());
-                }
-            }
-            records.extend(people(one, latest.as_ref()));
-            read = player.outputs.len();
-            for record in &records {
-                desk.take(record).map_err(TestCaseError::fail)?;
-                forgetful.take(record).map_err(TestCaseError::fail)?;
-            }
+fn play(moves: &[Move], came: &mut Came) -> Verdict {
+    let mut upstream = Upstream::default();
+    let mut desk = Desk::new(rules());
+    let mut forgetful = Desk::new(rules());
+    forgetful.forgetful = true;
+    let mut latest = None;
+    for one in moves {
+        let mut records = upstream.play(one)?;
+        let is_event = |record: &&AccountEvent| !matches!(record.body, Event::Tick(_));
+        latest = records.iter().rfind(is_event).cloned().or(latest);
+        records.extend(people(one, latest.as_ref()));
+        for record in &records {
+            desk.take(record)?;
+            forgetful.take(record)?;
         }
-        rows_are_lines(&desk).map_err(TestCaseError::fail)?;
-        let same = desk.records == forgetful.records
-            && desk.sides == forgetful.sides
-            && desk.head == forgetful.head;
-        if !same {
-            return Err(TestCaseError::fail("a saved and loaded head decides otherwise"));
-        }
-        came.borrow_mut().count(&desk);
-        Ok(())
-    });
-    if let Err(breach) = result {
-        panic!("{breach}\nagain: TAPTEST_SEED={seed} cargo test --test feed");
     }
+    rows_are_lines(&desk)?;
+    let same = desk.records == forgetful.records
+        && desk.sides == forgetful.sides
+        && desk.head == forgetful.head;
+    must!(same, "a saved and loaded head decides otherwise");
+    came.count(&desk);
+    Ok(())
 }
 
 /// Goal: P9: for every event and everybody who is of the audience at that position exactly one
@@ -172,15 +124,10 @@ fn play(seed: u64, came: &RefCell<Came>) {
 /// `watcher`.
 #[test]
 fn histories_show_everything_once() {
-    let came = RefCell::default();
-    if let Ok(seed) = env::var("TAPTEST_SEED") {
-        play(seed.parse().expect("TAPTEST_SEED is a number"), &came);
+    let mut came = Came::default();
+    if HISTORIES.play(|_, moves| play(moves, &mut came)).is_none() {
         return;
     }
-    for seed in 0..histories() {
-        play(seed, &came);
-    }
-    let came = came.into_inner();
     println!("{came:?}");
     for word in [
         "purchase",

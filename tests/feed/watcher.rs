@@ -5,7 +5,7 @@
 //! rows, so a life that came back wrong shows. Amounts that follow from the event are checked too.
 
 use crate::{
-    desk::PARTITION,
+    events::PARTITION,
     model::{Verdict, must},
 };
 use std::collections::BTreeMap;

@@ -4,13 +4,15 @@
 //! the plainest possible ledger: every leg of every set added up by account, address and currency.
 //! After each record the two are compared and everything must sum to 0.
 
-use crate::model::{Verdict, must};
+use crate::{
+    events::{self, PARTITIONS, reloaded},
+    model::{Verdict, must},
+};
 use std::collections::BTreeMap;
 use tapline::{
-    codec::{StageCodec, avro::RegistryIds, limits::Sizes, posting::PostingCodec, snapshot::Row},
+    codec::{avro::RegistryIds, limits::Sizes, posting::PostingCodec},
     domain::{
-        command::{PARTITION_KEY, Tick},
-        event::{AccountEvent, Event},
+        event::AccountEvent,
         ledger::{Address, PostingKind, PostingSet},
         money::Currency,
         rules::Rules,
@@ -18,16 +20,13 @@ use tapline::{
         time::LogTime,
     },
     stages::{
-        Cause, Context, Outgoing, Refused, Scope, Stage,
+        Cause, Outgoing, Refused, Scope, Stage,
         settlement::posting::{
             self, Head, Output, Posting, clearing::clearing, parse_part_key, part::recount,
             part_key,
         },
     },
 };
-
-pub const PARTITION: i32 = 2;
-pub const PARTITIONS: i32 = 3;
 
 /// (account, address, network, currency).
 type Place = (String, Address, String, Currency);
@@ -47,17 +46,6 @@ pub struct Desk {
     /// Saves and loads each head before each step.
     pub forgetful: bool,
     codec: PostingCodec,
-}
-
-pub fn tick_event(time: LogTime) -> AccountEvent {
-    let tick = Tick { time, rules_version: 1, logic_version: 1 };
-    AccountEvent {
-        account_id: PARTITION_KEY.into(),
-        message_id: None,
-        log_time: time,
-        balances: None,
-        body: Event::Tick(tick),
-    }
 }
 
 pub fn codec() -> PostingCodec {
@@ -134,12 +122,7 @@ impl Desk {
         if self.forgetful {
             *head = reloaded(&self.codec, head);
         }
-        let context = Context {
-            partition: PARTITION,
-            partitions: PARTITIONS,
-            offset: self.offset,
-            ..Context::of(self.clock, &self.rules)
-        };
+        let context = events::context(self.clock, &self.rules, self.offset);
         let transition = Posting::step(&context, key, head, cause)?;
         if let Some(change) = transition.change {
             assert!(Posting::apply(head, change).is_empty(), "nothing leaves");
@@ -335,18 +318,6 @@ fn words(set: &PostingSet) -> String {
     });
     assert_eq!(crate::driver::wire(set.kind), set.kind.name());
     format!("{}:{}", set.kind.name(), legs.collect::<String>())
-}
-
-/// Written to checkpoint bytes and read again.
-pub fn reloaded(codec: &PostingCodec, head: &Head) -> Head {
-    let row = Row { state: head.clone(), ..Row::default() };
-    let mut bytes = Vec::new();
-    codec.encode_row(&row, &mut bytes);
-    let read = codec.decode_row(&bytes).expect("our own row");
-    let mut again = Vec::new();
-    codec.encode_row(&read, &mut again);
-    assert_eq!(bytes, again, "the same row, other bytes");
-    read.state
 }
 
 /// Kinds that came up, for tests that must have seen them all.

@@ -1,8 +1,9 @@
 //! The worked example of the money rules, line by line, on the ledger.
 
 use crate::{
-    desk::{Desk, tick_event},
+    desk::Desk,
     driver::{KEY, World, rules},
+    events::tick_event,
 };
 use tapline::{
     domain::{ledger::Address, money::Currency},

@@ -1,49 +1,24 @@
 //! Random histories through authorisation and then posting.
 
 use crate::{
-    desk::{Desk, kinds, tick_event},
+    desk::{Desk, kinds},
+    drawn::Histories,
     driver::rules,
+    events::Upstream,
+    model::{Verdict, must},
     moves::{Move, picked},
-    player::Player,
 };
-use proptest::{
-    collection::vec,
-    prelude::any,
-    strategy::Strategy,
-    test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner},
-};
-use std::{cell::RefCell, collections::BTreeMap, env};
-use tapline::{
-    domain::{
-        cycle::{Day, Weekday},
-        event::{AccountEvent, Event, SettlementAmount},
-        ledger::PostingKind,
-        money::Currency,
-        rules::{Fee, InterchangeRule, Rules, SettlementRule},
-    },
-    stages::authorisation::Output,
+use std::collections::BTreeMap;
+use tapline::domain::{
+    cycle::{Day, Weekday},
+    event::{AccountEvent, Event, SettlementAmount},
+    ledger::PostingKind,
+    money::Currency,
+    rules::{Fee, InterchangeRule, Rules, SettlementRule},
 };
 
-const COMMANDS: usize = 250;
-
-fn histories() -> u64 {
-    match env::var("TAPTEST_SIZE").as_deref() {
-        Ok("night") => 20_000,
-        Ok("ci") => 500,
-        Ok("quick") | Err(_) => 40,
-        Ok(other) => panic!("TAPTEST_SIZE is quick, ci or night, not {other}"),
-    }
-}
-
-fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let one = any::<(u8, u8, u16, u16)>().prop_map(|(kind, payment, amount, options)| Move {
-        kind,
-        payment,
-        amount,
-        options,
-    });
-    vec(one, COMMANDS)
-}
+const HISTORIES: Histories =
+    Histories { test: "postings", moves: 250, quick: 40, ci: 500, night: 20_000 };
 
 /// Calendars and fees drawn from a few numbers; always rules that the checks would pass.
 fn drawn(seed: u64) -> Rules {
@@ -80,8 +55,7 @@ fn drawn(seed: u64) -> Rules {
 }
 
 /// Some purchases settle in dollars, as authorisation says where the rules make it so.
-fn exchanged(event: &AccountEvent, one: &Move) -> AccountEvent {
-    let mut event = event.clone();
+fn exchanged(mut event: AccountEvent, one: &Move) -> AccountEvent {
     let usd = Currency::parse("USD").expect("three letters");
     let amount = Some(SettlementAmount { minor: i64::from(one.amount) + 1, currency: usd })
         .filter(|_| one.options % 8 == 1);
@@ -94,51 +68,36 @@ fn exchanged(event: &AccountEvent, one: &Move) -> AccountEvent {
     event
 }
 
-fn play(seed: u64, seen: &RefCell<BTreeMap<PostingKind, usize>>, parts: &RefCell<usize>) {
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = Config { cases: 1, failure_persistence: None, ..Config::default() };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let result = TestRunner::new_with_rng(config, rng).run(&moves(), |moves| {
-        let mut player = Player::default();
-        let mut desk = Desk::new(drawn(seed));
-        let mut forgetful = Desk::new(drawn(seed));
-        forgetful.forgetful = true;
-        let mut read = 0;
-        for (number, one) in moves.iter().enumerate() {
-            player.play(one).map_err(TestCaseError::fail)?;
-            let mut records = Vec::new();
-            // The first records come before the first tick.
-            if number > 5 {
-                records.push(tick_event(player.clock));
-            }
-            for output in &player.outputs[read..] {
-                if let Output::Event(event) = output {
-                    records.push(exchanged(event, one));
-                }
-            }
-            read = player.outputs.len();
-            for record in &records {
-                desk.take(record).map_err(TestCaseError::fail)?;
-                forgetful.take(record).map_err(TestCaseError::fail)?;
-            }
+/// What came up, so that an empty pass cannot look like a good one.
+#[derive(Default, Debug)]
+struct Came {
+    kinds: BTreeMap<PostingKind, usize>,
+    /// Of more than one item.
+    parts: usize,
+}
+
+fn play(seed: u64, moves: &[Move], came: &mut Came) -> Verdict {
+    let mut upstream = Upstream::default();
+    let mut desk = Desk::new(drawn(seed));
+    let mut forgetful = Desk::new(drawn(seed));
+    forgetful.forgetful = true;
+    for one in moves {
+        for event in upstream.play(one)? {
+            let record = exchanged(event, one);
+            desk.take(&record)?;
+            forgetful.take(&record)?;
         }
-        desk.check_sealed().map_err(TestCaseError::fail)?;
-        let same = desk.sets == forgetful.sets
-            && desk.parts == forgetful.parts
-            && desk.heads == forgetful.heads;
-        if !same {
-            return Err(TestCaseError::fail("a saved and loaded head decides otherwise"));
-        }
-        for (kind, count) in kinds(&desk.sets) {
-            *seen.borrow_mut().entry(kind).or_default() += count;
-        }
-        *parts.borrow_mut() += desk.parts.iter().filter(|(_, part)| part.totals.items > 1).count();
-        Ok(())
-    });
-    if let Err(breach) = result {
-        panic!("{breach}\nagain: TAPTEST_SEED={seed} cargo test --test postings");
     }
+    desk.check_sealed()?;
+    let same = desk.sets == forgetful.sets
+        && desk.parts == forgetful.parts
+        && desk.heads == forgetful.heads;
+    must!(same, "a saved and loaded head decides otherwise");
+    for (kind, count) in kinds(&desk.sets) {
+        *came.kinds.entry(kind).or_default() += count;
+    }
+    came.parts += desk.parts.iter().filter(|(_, part)| part.totals.items > 1).count();
+    Ok(())
 }
 
 /// Goal: after every record of every history all balances sum to 0 per currency, the ledger is what
@@ -146,17 +105,12 @@ fn play(seed: u64, seen: &RefCell<BTreeMap<PostingKind, usize>>, parts: &RefCell
 /// saving and loading any head before any record changes nothing. Method: see `desk`.
 #[test]
 fn histories_balance() {
-    let (seen, parts) = (RefCell::default(), RefCell::default());
-    if let Ok(seed) = env::var("TAPTEST_SEED") {
-        play(seed.parse().expect("TAPTEST_SEED is a number"), &seen, &parts);
+    let mut came = Came::default();
+    if HISTORIES.play(|seed, moves| play(seed, moves, &mut came)).is_none() {
         return;
     }
-    for seed in 0..histories() {
-        play(seed, &seen, &parts);
-    }
-    println!("{seen:?} {parts:?}");
-    // Each kind but `unknown`, so that an empty pass cannot look like a good one.
-    let seen = seen.into_inner();
-    assert!(seen.len() == 9 && seen.values().all(|count| *count > 20), "{seen:?}");
-    assert!(parts.into_inner() > 100);
+    println!("{came:?}");
+    // Each kind but `unknown`.
+    assert!(came.kinds.len() == 9 && came.kinds.values().all(|count| *count > 20), "{came:?}");
+    assert!(came.parts > 100, "{came:?}");
 }

@@ -1,8 +1,9 @@
 //! Parts of cycles: when they open and seal, and what is in them.
 
 use crate::{
-    desk::{Desk, PARTITION, PARTITIONS, tick_event},
+    desk::Desk,
     driver::{START_MS, rules},
+    events::{PARTITION, PARTITIONS, tick_event},
 };
 use tapline::domain::{
     command::CommandKind,

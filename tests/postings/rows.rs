@@ -1,8 +1,9 @@
 //! Every row of the table of postings: one line a command, and the legs of its event.
 
 use crate::{
-    desk::{Desk, tick_event},
+    desk::Desk,
     driver::{KEY, START_MS, World, rules},
+    events::{events, tick_event},
 };
 use tapline::{
     domain::{
@@ -13,7 +14,7 @@ use tapline::{
         rules::{Fee, InterchangeRule, Rules, SettlementRule},
         time::LogTime,
     },
-    stages::{Cause, Refused, authorisation::Output},
+    stages::{Cause, Refused},
 };
 
 fn currency(text: &str) -> Currency {
@@ -37,10 +38,8 @@ fn expect(name: &str, rules: &Rules, table: &[(&str, &str)]) -> Desk {
             world.run(line);
             desk.take(&tick_event(world.clock)).expect(line);
         }
-        for output in &world.outputs[read..] {
-            if let Output::Event(event) = output {
-                desk.take(event).expect(line);
-            }
+        for event in events(&world.outputs[read..]) {
+            desk.take(event).expect(line);
         }
         read = world.outputs.len();
         let words = desk.words(from);

@@ -8,7 +8,7 @@ use tapline::{
     },
     stages::{
         Cause, Context, Stage,
-        authorisation::{Authorisation, Output},
+        authorisation::{self, Authorisation, Output},
     },
 };
 
@@ -190,7 +190,7 @@ fn nothing_due() {
 fn passed_on_and_diverted() {
     let tick =
         tapline::domain::command::Tick { time: LogTime(7), rules_version: 2, logic_version: 1 };
-    let Some(passed) = Authorisation::pass_on(tick) else { panic!("ticks are passed on") };
+    let passed = Authorisation::PASS_ON.expect("ticks are passed on")(tick);
     let Output::Event(AccountEvent { body, account_id, log_time, .. }) = passed.body else {
         panic!("an event")
     };
@@ -222,7 +222,7 @@ fn passed_on_and_diverted() {
         ("holder h", ""),
     ] {
         let command = crate::driver::parse(line, 1, world.clock);
-        let answer = Authorisation::diverted(&context, crate::driver::KEY, &world.head, &command);
+        let answer = authorisation::diverted(&context, crate::driver::KEY, &world.head, &command);
         let words = answer.map_or(String::new(), |outgoing| match outgoing.body {
             Output::Event(event) => crate::driver::word_event(&event),
             Output::Command(command) => panic!("{command:?}"),

@@ -143,7 +143,7 @@ impl<S: Simulated> Judge<S> {
         }
         self.context = tick;
         self.fresh_ticks.push(raw.offset);
-        if let Some(passed_on) = S::pass_on(tick) {
+        if let Some(passed_on) = S::PASS_ON.map(|pass_on| pass_on(tick)) {
             self.output(raw, Some(""), 0, passed_on, None);
         }
         let rules = self.rules[tick.rules_version as usize - 1].clone();
@@ -173,7 +173,8 @@ impl<S: Simulated> Judge<S> {
         let context = self.context_at(&rules, raw.offset);
         let row = self.heads.entry(key.clone()).or_default();
         if row.diverted_through.is_some() && !raw.is_redriven() {
-            let answer = S::diverted(&context, &key, &row.state, command);
+            let state = &row.state;
+            let answer = S::DIVERTED.and_then(|answer| answer(&context, &key, state, command));
             return self.park(&key, raw, DIVERTED, answer);
         }
         // What is put back may name another item, until nothing named can be found.
@@ -334,7 +335,8 @@ impl<S: Simulated> Judge<S> {
     ) {
         let mut value = Vec::new();
         self.codec.encode_output(&effect.body, &mut value);
-        if let (Some(row), Some(name)) = (S::read_row(&effect.body), name) {
+        let row = S::READ_ROW.and_then(|row| row(&effect.body));
+        if let (Some(row), Some(name)) = (row, name) {
             let rows = self.reads.entry(name.to_owned()).or_default();
             rows.push((raw.offset, row, value.clone()));
         }

@@ -167,26 +167,11 @@ fn aim(bug: Bug) -> Option<Aim> {
 /// invariant within 1,000 seeds, the rarest within 4,000 that are aimed at it.
 #[test]
 fn sabotage_is_caught() {
-    let quiet = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let mut table = BTreeMap::new();
-    for bug in Bug::ALL {
-        sabotage::switch(Some(*bug));
-        let most = if aim(*bug).is_some() { 4_000 } else { 1_000 };
-        let caught = (0..most).find_map(|seed| Some((seed, run(seed, false, aim(*bug)).2?)));
-        table.insert(format!("{bug:?}"), caught);
-    }
-    sabotage::switch(None);
-    std::panic::set_hook(quiet);
-    println!("{:<28} {:>6}  invariant", "bug", "seeds");
-    for (bug, caught) in &table {
-        match caught {
-            Some((seed, (name, _))) => println!("{bug:<28} {:>6}  {name}", seed + 1),
-            None => println!("{bug:<28}      -  NOT CAUGHT"),
-        }
-    }
-    let blind: Vec<_> = table.iter().filter(|(_, caught)| caught.is_none()).collect();
-    assert!(blind.is_empty(), "not caught: {blind:?}");
+    sabotage::expect_caught(Bug::ALL, |bug| {
+        let aim = aim(bug);
+        let most = if aim.is_some() { 4_000 } else { 1_000 };
+        (0..most).find_map(|seed| Some((seed, run(seed, false, aim).2?.0)))
+    });
 }
 
 /// What can go wrong in a stage without ticks whose input comes from many partitions. All its outputs
@@ -212,25 +197,15 @@ const OF_THE_SECOND: [Bug; 15] = [
 /// Goal: nor is it blind in the second stage. Method: the same, with a first world that is right.
 #[test]
 fn sabotage_of_the_second_is_caught() {
-    let quiet = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let mut blind = Vec::new();
-    for bug in OF_THE_SECOND {
-        let caught = (0..1_000).find_map(|seed| {
+    sabotage::expect_caught(&OF_THE_SECOND, |bug| {
+        (0..1_000).find_map(|seed| {
+            sabotage::switch(None);
             let mut first = World::<SimStage>::new(seed, false, None, None);
             live(&mut first);
             sabotage::switch(Some(bug));
-            let violation = run_second(seed, false, None, &first).2;
-            sabotage::switch(None);
-            Some((seed, violation?.0))
-        });
-        match caught {
-            Some((seed, name)) => println!("{:<28} {:>6}  {name}", format!("{bug:?}"), seed + 1),
-            None => blind.push(bug),
-        }
-    }
-    std::panic::set_hook(quiet);
-    assert!(blind.is_empty(), "not caught: {blind:?}");
+            Some((seed, run_second(seed, false, None, &first).2?.0))
+        })
+    });
 }
 
 impl std::fmt::Debug for Seen {

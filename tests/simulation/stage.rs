@@ -23,9 +23,10 @@ use crate::domain::{
     ids::MessageId, money::Currency, payment::ItemId, rules::Rules, time::LogTime,
 };
 use crate::runtime::sabotage::{self, Bug};
-use crate::stages::authorisation::{Authorisation, COMMANDS, Change, EVENTS, Output};
+use crate::stages::authorisation::{self, Authorisation, COMMANDS, Change, EVENTS, Output};
 use crate::stages::{
-    Cause, Context, Flow, Outgoing, ReadRow, Refused, Scope, Stage, Topic, Transition,
+    AnswerOf, Cause, Context, Flow, Outgoing, ReadRow, Refused, RowOf, Scope, Stage, Topic,
+    Transition,
 };
 use std::collections::BTreeSet;
 
@@ -56,7 +57,9 @@ impl Stage for SimStage {
     const INPUT: Topic = Authorisation::INPUT;
     const OUTPUTS: &'static [Topic] = &[EVENTS, COMMANDS, PARTS, ITEMS];
     const LOGIC_VERSIONS: &'static [i32] = Authorisation::LOGIC_VERSIONS;
-    const READS: bool = true;
+    const READ_ROW: Option<RowOf<SimOutput>> = Some(read_row);
+    const PASS_ON: Option<fn(Tick) -> Outgoing<SimOutput>> = Some(pass_on);
+    const DIVERTED: Option<AnswerOf<Self>> = Some(diverted);
 
     type Input = AccountCommand;
     type Output = SimOutput;
@@ -125,31 +128,31 @@ impl Stage for SimStage {
     fn money(key: &str, head: &SimHead, add: &mut impl FnMut(Flow, Currency, i64)) {
         Authorisation::money(key, &head.account, add);
     }
+}
 
-    fn pass_on(tick: Tick) -> Option<Outgoing<SimOutput>> {
-        Authorisation::pass_on(tick).map(|tick| with_body(tick, SimOutput::Account))
-    }
+fn pass_on(tick: Tick) -> Outgoing<SimOutput> {
+    with_body(authorisation::pass_on(tick), SimOutput::Account)
+}
 
-    /// The newest credit and the newest decline of an account, as somebody would look them up.
-    fn read_row(output: &SimOutput) -> Option<ReadRow> {
-        let SimOutput::Account(Output::Event(event)) = output else { return None };
-        let (period, item) = match &event.body {
-            Event::AccountCredited(_) => (0, "credit"),
-            Event::PaymentDeclined(_) => (1, "decline"),
-            _ => return None,
-        };
-        Some(ReadRow { period, key: event.account_id.0.clone(), order: 7, item: item.into() })
-    }
+fn diverted(
+    context: &Context<Rules>,
+    key: &str,
+    head: &SimHead,
+    input: &AccountCommand,
+) -> Option<Outgoing<SimOutput>> {
+    let answer = authorisation::diverted(context, key, &head.account, input)?;
+    Some(with_body(answer, SimOutput::Account))
+}
 
-    fn diverted(
-        context: &Context<Rules>,
-        key: &str,
-        head: &SimHead,
-        input: &AccountCommand,
-    ) -> Option<Outgoing<SimOutput>> {
-        let answer = Authorisation::diverted(context, key, &head.account, input)?;
-        Some(with_body(answer, SimOutput::Account))
-    }
+/// The newest credit and the newest decline of an account, as somebody would look them up.
+fn read_row(output: &SimOutput) -> Option<ReadRow> {
+    let SimOutput::Account(Output::Event(event)) = output else { return None };
+    let (period, item) = match &event.body {
+        Event::AccountCredited(_) => (0, "credit"),
+        Event::PaymentDeclined(_) => (1, "decline"),
+        _ => return None,
+    };
+    Some(ReadRow { period, key: event.account_id.0.clone(), order: 7, item: item.into() })
 }
 
 fn mapped<C, O>(

@@ -11,7 +11,9 @@ use crate::codec::dead_letter::{self, Letter, Origin};
 use crate::codec::{DecodeError, StageCodec, avro::FRAME_BYTES, raw::RawRecord, snapshot::Row};
 use crate::domain::command::Tick;
 use crate::domain::{payment::ItemId, rules::Rules, time::LogTime};
-use crate::stages::{Cause, Context, Outgoing, Refused, Scope, Stage, Topic, Transition};
+use crate::stages::{
+    AnswerOf, Cause, Context, Outgoing, Refused, RowOf, Scope, Stage, Topic, Transition,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +44,9 @@ impl Stage for SimWindows {
     const OUTPUTS: &'static [Topic] = &[CLOSED];
     const LOGIC_VERSIONS: &'static [i32] = &[1];
     const TICKS: bool = false;
+    const READ_ROW: Option<RowOf<Closed>> = None;
+    const PASS_ON: Option<fn(Tick) -> Outgoing<Closed>> = None;
+    const DIVERTED: Option<AnswerOf<Self>> = None;
 
     type Input = PartRecord;
     type Output = Closed;
@@ -97,19 +102,6 @@ impl Stage for SimWindows {
     fn apply(head: &mut Window, change: Window) -> Vec<(ItemId, ())> {
         *head = change;
         Vec::new()
-    }
-
-    fn pass_on(_: Tick) -> Option<Outgoing<Closed>> {
-        None
-    }
-
-    fn diverted(
-        _: &Context<Rules>,
-        _: &str,
-        _: &Window,
-        _: &PartRecord,
-    ) -> Option<Outgoing<Closed>> {
-        None
     }
 }
 

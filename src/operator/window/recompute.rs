@@ -72,7 +72,7 @@ fn span(part: &PartRange) -> Span {
 fn codec(config: &Config) -> Result<PostingCodec, i32> {
     let ids: RegistryIds = crate::operator::records::registry_ids(config)?;
     let partitions = config.kafka.partitions.cast_signed();
-    Ok(PostingCodec::new(partitions, config.limits.sizes(), ids, &config.kafka.topic_prefix))
+    Ok(PostingCodec::new(partitions, config.limits, ids, &config.kafka.topic_prefix))
 }
 
 /// Every stored version of the rules.

@@ -28,7 +28,10 @@ mod suspense;
 
 pub use change::Change;
 
-use super::{Cause, Context, Flow, Outgoing, Poison, Refused, Scope, Stage, Topic, Transition};
+use super::{
+    AnswerOf, Cause, Context, Flow, Outgoing, Poison, Refused, RowOf, Scope, Stage, Topic,
+    Transition,
+};
 use crate::domain::{
     account::{Account, Item},
     command::{AccountCommand, Command, PARTITION_KEY, Tick},
@@ -64,6 +67,9 @@ impl Stage for Authorisation {
     const INPUT: Topic = COMMANDS;
     const OUTPUTS: &'static [Topic] = &[EVENTS, COMMANDS];
     const LOGIC_VERSIONS: &'static [i32] = &[1];
+    const READ_ROW: Option<RowOf<Output>> = None;
+    const PASS_ON: Option<fn(Tick) -> Outgoing<Output>> = Some(pass_on);
+    const DIVERTED: Option<AnswerOf<Self>> = Some(diverted);
 
     type Input = AccountCommand;
     type Output = Output;
@@ -141,56 +147,58 @@ impl Stage for Authorisation {
             add(Flow::Booked, balances.currency, balances.booked_minor);
         }
     }
+}
 
-    fn pass_on(tick: Tick) -> Option<Outgoing<Output>> {
-        let event = AccountEvent {
-            account_id: AccountId::from(PARTITION_KEY),
-            message_id: None,
-            log_time: tick.time,
-            balances: None,
-            body: Event::Tick(tick),
-        };
-        Some(Outgoing { topic: EVENTS, key: None, body: Output::Event(event) })
-    }
+/// Events keep the clock of commands.
+pub fn pass_on(tick: Tick) -> Outgoing<Output> {
+    let event = AccountEvent {
+        account_id: AccountId::from(PARTITION_KEY),
+        message_id: None,
+        log_time: tick.time,
+        balances: None,
+        body: Event::Tick(tick),
+    };
+    Outgoing { topic: EVENTS, key: None, body: Output::Event(event) }
+}
 
-    fn diverted(
-        context: &Context<Rules>,
-        key: &str,
-        head: &Account,
-        input: &AccountCommand,
-    ) -> Option<Outgoing<Output>> {
-        let body = match &input.body {
-            Command::Authorise(c) => authorise::declined(&authorise::request(c), Reason::Diverted),
-            Command::Increment(c) => authorise::declined(&increment::request(c), Reason::Diverted),
-            Command::Debit(debit) if !debit.advice => booking::declined(debit, Reason::Diverted),
-            Command::OpenAccount(_)
-            | Command::ChangeAccount(_)
-            | Command::ChangeHolder(_)
-            | Command::ChangeCard(_)
-            | Command::Advise(_)
-            | Command::Reverse(_)
-            | Command::Present(_)
-            | Command::ReversePresentment(_)
-            | Command::AuthoriseRefund(_)
-            | Command::Refund(_)
-            | Command::Credit(_)
-            | Command::Debit(_)
-            | Command::EndDiversion(_)
-            | Command::Tick(_)
-            | Command::ReleaseFuse(_) => return None,
-        };
-        // What was decided before the diversion stays decided (R2, R3).
-        let mark = repeat::mark(input);
-        let known = repeat::answer(head, &repeat::place(input), &mark, &input.body);
-        let event = AccountEvent {
-            account_id: AccountId::from(key),
-            message_id: Some(input.message_id.clone()),
-            log_time: context.log_time,
-            balances: head.standing.balances(),
-            body: known.unwrap_or(body),
-        };
-        Some(Outgoing { topic: EVENTS, key: None, body: Output::Event(event) })
-    }
+/// Who asked to be approved waits for an answer; it is no.
+pub fn diverted(
+    context: &Context<Rules>,
+    key: &str,
+    head: &Account,
+    input: &AccountCommand,
+) -> Option<Outgoing<Output>> {
+    let body = match &input.body {
+        Command::Authorise(c) => authorise::declined(&authorise::request(c), Reason::Diverted),
+        Command::Increment(c) => authorise::declined(&increment::request(c), Reason::Diverted),
+        Command::Debit(debit) if !debit.advice => booking::declined(debit, Reason::Diverted),
+        Command::OpenAccount(_)
+        | Command::ChangeAccount(_)
+        | Command::ChangeHolder(_)
+        | Command::ChangeCard(_)
+        | Command::Advise(_)
+        | Command::Reverse(_)
+        | Command::Present(_)
+        | Command::ReversePresentment(_)
+        | Command::AuthoriseRefund(_)
+        | Command::Refund(_)
+        | Command::Credit(_)
+        | Command::Debit(_)
+        | Command::EndDiversion(_)
+        | Command::Tick(_)
+        | Command::ReleaseFuse(_) => return None,
+    };
+    // What was decided before the diversion stays decided (R2, R3).
+    let mark = repeat::mark(input);
+    let known = repeat::answer(head, &repeat::place(input), &mark, &input.body);
+    let event = AccountEvent {
+        account_id: AccountId::from(key),
+        message_id: Some(input.message_id.clone()),
+        log_time: context.log_time,
+        balances: head.standing.balances(),
+        body: known.unwrap_or(body),
+    };
+    Some(Outgoing { topic: EVENTS, key: None, body: Output::Event(event) })
 }
 
 /// Answers a message that is well formed: its first answer again, or the decision of its command.

@@ -25,7 +25,9 @@ mod side_rows;
 
 pub use head::Head;
 
-use super::{Cause, Context, Outgoing, ReadRow, Refused, Scope, Stage, Topic, Transition};
+use super::{
+    AnswerOf, Cause, Context, Outgoing, ReadRow, Refused, RowOf, Scope, Stage, Topic, Transition,
+};
 use crate::domain::{
     command::Tick,
     event::{AccountEvent, Balances, Event},
@@ -62,7 +64,10 @@ impl Stage for Feed {
     const INPUT: Topic = EVENTS;
     const OUTPUTS: &'static [Topic] = &[FEED_ITEMS];
     const LOGIC_VERSIONS: &'static [i32] = &[1];
-    const READS: bool = true;
+    const READ_ROW: Option<RowOf<FeedRecord>> = Some(read_row);
+    /// Customers' records keep no clock.
+    const PASS_ON: Option<fn(Tick) -> Outgoing<FeedRecord>> = None;
+    const DIVERTED: Option<AnswerOf<Self>> = None;
 
     type Input = AccountEvent;
     type Output = FeedRecord;
@@ -109,33 +114,20 @@ impl Stage for Feed {
     fn apply(head: &mut Head, revision: Revision) -> Vec<(ItemId, Life)> {
         head.apply(revision)
     }
+}
 
-    fn read_row(output: &FeedRecord) -> Option<ReadRow> {
-        let (period, order, item) = match &output.body {
-            FeedBody::Item(item) => {
-                let months = item.created_at.month() - LogTime::ZERO.month();
-                let line = format!("{}/{}", output.account_id, item.item_id);
-                (i32::try_from(months).unwrap_or(i32::MAX), item.created_at.0, line.into())
-            }
-            FeedBody::Holding(_) => (HOLDINGS_PERIOD, 0, output.account_id.0.clone()),
-            FeedBody::Birth(_) => return None,
-        };
-        Some(ReadRow { period, key: output.customer_id.0.clone(), order, item })
-    }
-
-    /// Customers' records keep no clock.
-    fn pass_on(_: Tick) -> Option<Outgoing<FeedRecord>> {
-        None
-    }
-
-    fn diverted(
-        _: &Context<Rules>,
-        _: &str,
-        _: &Head,
-        _: &AccountEvent,
-    ) -> Option<Outgoing<FeedRecord>> {
-        None
-    }
+/// The line of an item under its customer and month, or the row of a holding; the birth is none.
+pub fn read_row(output: &FeedRecord) -> Option<ReadRow> {
+    let (period, order, item) = match &output.body {
+        FeedBody::Item(item) => {
+            let months = item.created_at.month() - LogTime::ZERO.month();
+            let line = format!("{}/{}", output.account_id, item.item_id);
+            (i32::try_from(months).unwrap_or(i32::MAX), item.created_at.0, line.into())
+        }
+        FeedBody::Holding(_) => (HOLDINGS_PERIOD, 0, output.account_id.0.clone()),
+        FeedBody::Birth(_) => return None,
+    };
+    Some(ReadRow { period, key: output.customer_id.0.clone(), order, item })
 }
 
 /// Where the event stands and what every record made of it says.

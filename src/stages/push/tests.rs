@@ -2,49 +2,19 @@
 
 use super::*;
 use crate::domain::{
-    feed::{Audience, BalanceAfter, FeedItem, ItemChange, ItemKind, ItemStatus, TimelineStep},
+    feed::{FeedItem, ItemChange, ItemKind},
     ids::{AccountId, CustomerId},
-    money::Currency,
     payment::Flag,
     push::{Device, NoticeKind, Platform, Preferences, QuietHours},
     reason::Reason,
     time::LogTime,
 };
+use crate::pushes::records::{currency, purchase, step};
 
-fn currency(code: &str) -> Currency {
-    Currency::parse(code).expect("a code of three letters")
-}
-
+/// A purchase of 12.34 EUR that nothing but its merchant names.
 fn item(change: ItemChange, kind: ItemKind) -> FeedItem {
-    let eur = currency("EUR");
-    FeedItem {
-        item_id: "payment/p1".into(),
-        version: 1,
-        created_at: LogTime(0),
-        audience: Audience::Owner,
-        kind,
-        status: ItemStatus::Pending,
-        change,
-        amount_minor: 1_234,
-        former_amount_minor: None,
-        pending_minor: 1_234,
-        refunded_minor: 0,
-        currency: eur,
-        original_minor: 1_234,
-        original_currency: eur,
-        merchant_name: "Bookshop".into(),
-        merchant_category: None,
-        category_text: "".into(),
-        country: "".into(),
-        card_last_four: "4242".into(),
-        text: "".into(),
-        reason: None,
-        flags: Vec::new(),
-        release_at: None,
-        possible_duplicate: false,
-        balance: BalanceAfter { currency: eur, booked_minor: 0, held_minor: 0, available_minor: 0 },
-        timeline: vec![TimelineStep { log_time: LogTime(0), change, amount_minor: 1_234 }],
-    }
+    let timeline = vec![step(change, 1_234)];
+    FeedItem { kind, change, timeline, category_text: "".into(), ..purchase("payment/p1") }
 }
 
 fn told(item: FeedItem) -> Option<Obligation> {
@@ -63,7 +33,7 @@ type Change = fn(&mut FeedItem);
 
 fn then(item: &mut FeedItem, change: ItemChange, amount_minor: i64) {
     (item.version, item.change) = (item.version + 1, change);
-    item.timeline.push(TimelineStep { log_time: LogTime(0), change, amount_minor });
+    item.timeline.push(step(change, amount_minor));
 }
 
 /// Goal: each change of an item tells what it should, or nothing. Method: a purchase of 12.34 EUR, what

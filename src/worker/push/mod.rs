@@ -92,7 +92,7 @@ async fn serve(
     };
     let (arrivals_in, arrivals) = mpsc::channel();
     let shared = Shared::new(arrivals_in);
-    let (sizes, ids) = (config.limits.sizes(), serving.ids.clone());
+    let (sizes, ids) = (config.limits, serving.ids.clone());
     let codec = PushCodec::new(partitions, sizes, ids, &config.kafka.topic_prefix);
     let ports = LivePorts {
         shared: shared.clone(),

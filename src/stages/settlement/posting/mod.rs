@@ -22,7 +22,8 @@ use crate::domain::{
     time::LogTime,
 };
 use crate::stages::{
-    Cause, Context, Flow, Outgoing, Poison, Refused, Scope, Stage, Topic, Transition,
+    AnswerOf, Cause, Context, Flow, Outgoing, Poison, Refused, RowOf, Scope, Stage, Topic,
+    Transition,
 };
 use part::{Counted, Part};
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,10 @@ impl Stage for Posting {
     const INPUT: Topic = EVENTS;
     const OUTPUTS: &'static [Topic] = &[POSTINGS, PARTS];
     const LOGIC_VERSIONS: &'static [i32] = &[1];
+    const READ_ROW: Option<RowOf<Output>> = None;
+    /// Who reads postings or parts keeps no clock.
+    const PASS_ON: Option<fn(Tick) -> Outgoing<Output>> = None;
+    const DIVERTED: Option<AnswerOf<Self>> = None;
 
     type Input = AccountEvent;
     type Output = Output;
@@ -182,19 +187,5 @@ impl Stage for Posting {
                 | Address::FxPosition => {}
             }
         }
-    }
-
-    /// Who reads postings or parts keeps no clock.
-    fn pass_on(_: Tick) -> Option<Outgoing<Output>> {
-        None
-    }
-
-    fn diverted(
-        _: &Context<Rules>,
-        _: &str,
-        _: &Head,
-        _: &AccountEvent,
-    ) -> Option<Outgoing<Output>> {
-        None
     }
 }

@@ -27,7 +27,9 @@ use crate::domain::{
     time::LogTime,
     window::WindowEvent,
 };
-use crate::stages::{Cause, Context, Flow, Outgoing, Refused, Scope, Stage, Topic, Transition};
+use crate::stages::{
+    AnswerOf, Cause, Context, Flow, Outgoing, Refused, RowOf, Scope, Stage, Topic, Transition,
+};
 use draft::Draft;
 
 pub const PARTS: Topic = Topic("settlement.parts.v1");
@@ -47,6 +49,9 @@ impl Stage for WindowsStage {
     const OUTPUTS: &'static [Topic] = &[WINDOWS];
     const LOGIC_VERSIONS: &'static [i32] = &[1];
     const TICKS: bool = false;
+    const READ_ROW: Option<RowOf<WindowEvent>> = None;
+    const PASS_ON: Option<fn(Tick) -> Outgoing<WindowEvent>> = None;
+    const DIVERTED: Option<AnswerOf<Self>> = None;
 
     type Input = SettlementRecord;
     type Output = WindowEvent;
@@ -104,19 +109,5 @@ impl Stage for WindowsStage {
 
     fn money(key: &str, head: &Windows, add: &mut impl FnMut(Flow, Currency, i64)) {
         money::sums(key, head, add);
-    }
-
-    fn pass_on(_: Tick) -> Option<Outgoing<WindowEvent>> {
-        None
-    }
-
-    fn diverted(
-        _: &Context<Rules>,
-        _: &str,
-        _: &Windows,
-        _: &SettlementRecord,
-    ) -> Option<Outgoing<WindowEvent>> {
-        // Nobody waits for an answer to these records.
-        None
     }
 }
