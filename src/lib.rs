@@ -29,3 +29,8 @@ mod simulation;
 #[cfg(test)]
 #[path = "../tests/pushes/mod.rs"]
 mod pushes;
+
+/// Folders of tests, those outside the library too.
+#[cfg(test)]
+#[path = "../tests/scratch/mod.rs"]
+mod scratch;

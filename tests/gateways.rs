@@ -6,8 +6,10 @@
 
 #[path = "gateways/ground.rs"]
 mod ground;
+mod scratch;
 
 use ground::{Ground, ask, later, notification, receive, rejected, secret, webhook_device};
+use scratch::Scratch;
 use std::{net::SocketAddr, time::Duration};
 use tapline::{
     adapters::gateways::{self, settings::GatewaySettings},
@@ -327,7 +329,7 @@ async fn hostile_texts_arrive_as_they_are() {
 /// `/control`, then `/counts`, `/journal`, `/device` and the file.
 #[tokio::test]
 async fn the_twin_is_led_from_outside() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Scratch::new();
     let path = folder.path().join("journal.jsonl");
     let ground = Ground::with(Options { journal: Some(path.clone()), ..Options::default() }).await;
     let address = ground.twin.address;
@@ -371,7 +373,7 @@ async fn the_twin_is_led_from_outside() {
 /// without a word of what it holds. Method: files of each kind, spoilt.
 #[tokio::test]
 async fn bad_key_files_are_refused() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Scratch::new();
     let keys = Keys::write(folder.path()).expect("keys");
     let settings = keys.settings(SocketAddr::from(([127, 0, 0, 1], 9)));
     assert_eq!(gateways::open(&settings).expect("good").len(), 4);

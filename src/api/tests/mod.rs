@@ -25,7 +25,7 @@ use axum::{
 };
 use serde_json::Value;
 use std::sync::Arc;
-use tower::ServiceExt;
+use tower_service::Service;
 
 struct Desk {
     memory: Arc<Memory>,
@@ -87,7 +87,7 @@ impl Desk {
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
-        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let response = self.router.clone().call(request).await.expect("infallible");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = to_bytes(response.into_body(), 1 << 22).await.expect("a body");
         Reply { status, headers, text: String::from_utf8(bytes.to_vec()).expect("UTF-8") }
