@@ -115,7 +115,7 @@ impl DispatchPorts for LivePorts {
         let shared = self.shared.clone();
         let platform = device.platform;
         let Some(gateway) = self.gateways.get(&platform).cloned() else {
-            let answer = Answer::Rejected { code: "no_gateway".into() };
+            let answer = Answer::rejected("no_gateway");
             return shared.send(Arrival::Answered { attempt, answer });
         };
         let (device, notification) = (device.clone(), notification.clone());
@@ -125,8 +125,7 @@ impl DispatchPorts for LivePorts {
             let begun_ns = telemetry::steady_ns();
             let answered = tokio::time::timeout(most, gateway.send(&device, &notification)).await;
             telemetry::push_answered(platform.name(), telemetry::seconds_since(begun_ns));
-            let answer = answered
-                .unwrap_or(Answer::Later { code: "no_answer".into(), retry_after_ms: None });
+            let answer = answered.unwrap_or(Answer::later("no_answer"));
             shared.send(Arrival::Answered { attempt, answer });
         });
     }
