@@ -17,7 +17,7 @@ use axum::{
     extract::{DefaultBodyLimit, Extension, Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{Html, IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use futures_util::stream;
 use serde::Deserialize;
@@ -42,56 +42,28 @@ pub fn routes(twin: Arc<Twin>, scissors: Scissors) -> Router {
         .route("/control", post(control))
         .route("/device", get(device))
         .route("/token", post(token))
-        .route("/v1/projects/{project}/messages:send", post(fcm))
-        .route("/3/device/{token}", post(apns))
-        .route("/push/{name}", post(web_push))
-        .route("/hook/{name}", post(webhook))
+        .route("/v1/projects/{project}/messages:send", pushes(Platform::Fcm, checks::fcm))
+        .route("/3/device/{token}", pushes(Platform::Apns, checks::apns))
+        .route("/push/{name}", pushes(Platform::WebPush, checks::web_push))
+        .route("/hook/{name}", pushes(Platform::Webhook, checks::webhook))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(Extension(scissors))
         .with_state(twin)
 }
 
-async fn fcm(
-    State(twin): Shared,
-    Extension(scissors): Extension<Scissors>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let heard = checks::fcm(&twin, &headers, &body);
-    answer(&twin, &scissors, Platform::Fcm, heard).await
-}
+/// Looks at a push; is told the name that its path has: of the device, or of FCM's project.
+type Check = fn(&Twin, &str, &HeaderMap, &[u8]) -> Result<Heard, Refusal>;
 
-async fn apns(
-    State(twin): Shared,
-    Extension(scissors): Extension<Scissors>,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let heard = checks::apns(&twin, &token, &headers, &body);
-    answer(&twin, &scissors, Platform::Apns, heard).await
-}
-
-async fn web_push(
-    State(twin): Shared,
-    Extension(scissors): Extension<Scissors>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let heard = checks::web_push(&twin, &name, &headers, &body);
-    answer(&twin, &scissors, Platform::WebPush, heard).await
-}
-
-async fn webhook(
-    State(twin): Shared,
-    Extension(scissors): Extension<Scissors>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let heard = checks::webhook(&twin, &name, &headers, &body);
-    answer(&twin, &scissors, Platform::Webhook, heard).await
+fn pushes(platform: Platform, check: Check) -> MethodRouter<Arc<Twin>> {
+    let push = async move |State(twin): Shared,
+                           Extension(scissors): Extension<Scissors>,
+                           Path(name): Path<String>,
+                           headers: HeaderMap,
+                           body: Bytes| {
+        let heard = check(&twin, &name, &headers, &body);
+        answer(&twin, &scissors, platform, heard).await
+    };
+    post(push)
 }
 
 fn next_act(twin: &Twin, target: Target) -> Act {
