@@ -10,7 +10,10 @@ use super::{
     journal::Entry,
     keys, page,
 };
-use crate::{domain::push::Platform, runtime::telemetry};
+use crate::{
+    domain::push::{Device, Platform},
+    runtime::telemetry,
+};
 use axum::{
     Json, Router,
     body::{Body, Bytes},
@@ -258,13 +261,20 @@ struct Asked {
     name: String,
 }
 
-/// A device to register, as JSON.
+/// A device to register: the body that `PUT .../devices/{name}` of the API takes.
 async fn device(State(twin): Shared, Query(asked): Query<Asked>) -> Response {
     let platform = Platform::ALL.into_iter().find(|it| it.name() == asked.platform);
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     match platform {
         Some(platform) if !asked.name.is_empty() && asked.name.bytes().all(is_plain) => {
-            Json(keys::device(platform, &asked.name, twin.address)).into_response()
+            let Device { device_id: _, platform, token, p256dh, auth } =
+                keys::device(platform, &asked.name, twin.address);
+            let mut body = json!({"platform": platform, "token": token});
+            if platform == Platform::WebPush {
+                body["p256dh"] = json!(p256dh);
+                body["auth"] = json!(auth);
+            }
+            Json(body).into_response()
         }
         Some(_) => (StatusCode::BAD_REQUEST, "name: letters, digits and hyphens").into_response(),
         None => (StatusCode::BAD_REQUEST, "platform: fcm, apns, web_push, webhook").into_response(),
