@@ -22,7 +22,7 @@ use crate::domain::{
 use crate::runtime::{
     dispatch::{Arrival, DispatchPorts},
     failure::{Class, pauses},
-    ports::{Destination, Publish, PublishTopic},
+    ports::{Publish, PublishTopic},
     telemetry::{self, StageMeters},
 };
 use crate::stages::push::NAME;
@@ -153,17 +153,8 @@ impl DispatchPorts for LivePorts {
             PublishTopic::DeadLetters => PUSH_DEAD_LETTERS,
             PublishTopic::Output(topic) => topic,
         };
-        let outbound = Outbound {
-            topic: &format!("{}{}", self.topic_prefix, topic.0),
-            partition: match record.destination {
-                Destination::Partition(partition) => Some(partition),
-                Destination::ByKey => None,
-            },
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            headers: &record.headers,
-        };
-        if let Err(error) = self.sender.send(outbound, &acks) {
+        let topic = format!("{}{}", self.topic_prefix, topic.0);
+        if let Err(error) = self.sender.send(Outbound::of(&record, &topic), &acks) {
             crate::worker::end_process(&error.to_string());
         }
     }
