@@ -30,7 +30,7 @@ pub(super) struct Shown<'e> {
 pub(super) fn show(head: &Head, origin: &Origin, shown: &Shown) -> Transition<Change, FeedRecord> {
     let effects = members(head, None)
         .map(|(audience, customer_id)| {
-            origin.record(customer_id, FeedBody::Item(item(origin, shown, audience)))
+            origin.record(customer_id, FeedBody::Item(Box::new(item(origin, shown, audience))))
         })
         .collect();
     Transition { change: None, effects }
