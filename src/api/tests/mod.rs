@@ -7,8 +7,6 @@ mod documents;
 mod live;
 mod paging;
 mod problems;
-#[path = "../../../tests/page/records.rs"]
-mod records;
 mod targets;
 
 use super::{
@@ -18,6 +16,7 @@ use super::{
     routes::{Settings, Shared, Turns, router},
 };
 use crate::domain::feed::FeedRecord;
+use crate::feed_records as records;
 use axum::{
     Router,
     body::{Body, to_bytes},
