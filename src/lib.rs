@@ -29,3 +29,13 @@ mod simulation;
 #[cfg(test)]
 #[path = "../tests/pushes/mod.rs"]
 mod pushes;
+
+/// Records of a feed for tests, those of the page too.
+#[cfg(test)]
+#[path = "../tests/page/records.rs"]
+mod feed_records;
+
+/// Folders of tests, those outside the library too.
+#[cfg(test)]
+#[path = "../tests/scratch/mod.rs"]
+mod scratch;

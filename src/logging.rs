@@ -11,11 +11,14 @@ use std::io::{IsTerminal, stderr};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The fields that a search over logs may rely on. The first four are on every line.
 pub const FIELDS: &[&str] = &[
@@ -50,23 +53,31 @@ pub struct LogConfig {
 
 /// Whether `init` would take this filter. Errors: what is wrong with it, in words.
 pub fn check_level(level: &str) -> Result<(), String> {
-    EnvFilter::try_new(level).map(drop).map_err(|error| error.to_string())
+    filter(level).map(drop)
+}
+
+/// Blanks around directives and commas without one mean nothing.
+fn filter(level: &str) -> Result<Targets, String> {
+    let directives: Vec<&str> =
+        level.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
+    directives.join(",").parse::<Targets>().map_err(|error| error.to_string())
 }
 
 /// Starts logging for the process. Errors: a bad filter, or a second call.
 pub fn init(config: &LogConfig) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&config.level).map_err(|error| error.to_string())?;
+    let filter = filter(&config.level)?;
     let is_text = match config.format {
         LogFormat::Auto => stderr().is_terminal(),
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    let builder = tracing_subscriber::fmt().with_writer(stderr).with_env_filter(filter);
-    let started = if is_text {
-        builder.with_ansi(stderr().is_terminal() && !no_color()).try_init()
+    let lines = tracing_subscriber::fmt::layer().with_writer(stderr);
+    let lines = if is_text {
+        lines.with_ansi(stderr().is_terminal() && !no_color()).boxed()
     } else {
-        builder.fmt_fields(JsonFields::new()).event_format(FlatJson).try_init()
+        lines.fmt_fields(JsonFields::new()).event_format(FlatJson).boxed()
     };
+    let started = tracing_subscriber::registry().with(lines).with(filter).try_init();
     started.map_err(|error| error.to_string())
 }
 
@@ -205,12 +216,12 @@ mod tests {
     fn json_lines_are_flat() {
         let page = Page::default();
         let writer = page.clone();
-        let subscriber = tracing_subscriber::fmt()
+        let lines = tracing_subscriber::fmt::layer()
             .with_writer(move || writer.clone())
-            .with_env_filter(EnvFilter::new("info"))
             .fmt_fields(JsonFields::new())
-            .event_format(FlatJson)
-            .finish();
+            .event_format(FlatJson);
+        let filter = filter(" warn, tapline=info,").expect("a filter");
+        let subscriber = tracing_subscriber::registry().with(lines).with(filter);
         tracing::subscriber::with_default(subscriber, || {
             let outer = tracing::info_span!("worker", stage = "feed", offset = 1);
             let _outer = outer.enter();

@@ -26,6 +26,7 @@ mod plant;
 mod rec;
 #[path = "auditor/redone.rs"]
 mod redone;
+mod scratch;
 #[path = "auditor/script.rs"]
 mod script;
 #[path = "auditor/served.rs"]
@@ -36,6 +37,7 @@ use forgeries::FORGERIES;
 use good_run::Run;
 use misdeeds::MISDEEDS;
 use plant::CORRUPTIONS;
+use scratch::Scratch;
 use served::Served;
 use std::{
     path::Path,
@@ -65,20 +67,20 @@ fn audit(folder: &Path, flags: &[&str]) -> Output {
 }
 
 fn judged(run: &Run, flags: &[&str]) -> (i32, serde_json::Value, String) {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Scratch::new();
     folder::save(run, folder.path());
     report(folder.path(), flags)
 }
 
 fn judged_books((run, books): (&Run, &Books), flags: &[&str]) -> (i32, serde_json::Value, String) {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Scratch::new();
     folder::save(run, folder.path());
     folder::save_books(books, folder.path());
     report(folder.path(), flags)
 }
 
 fn judged_served(served: &Served, flags: &[&str]) -> (i32, serde_json::Value, String) {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Scratch::new();
     folder::save(&SETTLED.0, folder.path());
     folder::save_served(served, folder.path());
     report(folder.path(), flags)
@@ -98,7 +100,7 @@ fn report(folder: &Path, flags: &[&str]) -> (i32, serde_json::Value, String) {
 fn the_good_copy_is_clean() {
     let (run, books) = &*SETTLED;
     let flags = ["--expect", "500", "--expect-settlement", "--expect-feed", "--expect-push"];
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Scratch::new();
     folder::save(run, folder.path());
     folder::save_books(books, folder.path());
     folder::save_served(&SERVED, folder.path());
@@ -185,7 +187,7 @@ fn the_end_of_a_log_may_be_open() {
 /// Goal: what cannot be judged is never called clean. Method: empty, half-read, foreign, too few.
 #[test]
 fn what_is_not_whole_is_not_judged() {
-    let empty = tempfile::tempdir().expect("a folder");
+    let empty = Scratch::new();
     assert_eq!(audit(empty.path(), &[]).status.code(), Some(2), "an empty folder");
     let mut nothing = GOOD.clone();
     nothing.commands.retain(|record| record.offset == 0);
@@ -197,7 +199,7 @@ fn what_is_not_whole_is_not_judged() {
     nothing.journal.clear();
     assert_eq!(judged(&nothing, &[]).0, 2, "topics without commands");
     assert_eq!(judged(&GOOD, &["--expect", "1000000"]).0, 2, "fewer than expected");
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Scratch::new();
     folder::save(&GOOD, folder.path());
     let events = folder.path().join("events.jsonl");
     let whole = std::fs::read_to_string(&events).expect("the events");
@@ -258,7 +260,7 @@ fn each_misdeed_is_named() {
 }
 
 fn unnamed(misdeeds: &[(&str, &str, misdeeds::Misdeed)]) -> Vec<String> {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Scratch::new();
     folder::save(&SETTLED.0, folder.path());
     let spans = folder.path().join("spans.jsonl");
     let without = std::fs::read(&spans).expect("the spans");
@@ -345,7 +347,7 @@ fn what_is_not_served_yet_is_no_fault() {
     for (empty, flag) in empties {
         let mut served = SERVED.clone();
         empty(&mut served);
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = Scratch::new();
         folder::save(&SETTLED.0, folder.path());
         folder::save_served(&served, folder.path());
         let journal = folder.path().join("gateway-journal.jsonl");

@@ -6,8 +6,12 @@
 
 #[path = "gateways/ground.rs"]
 mod ground;
+mod scratch;
+#[path = "gateways/twin.rs"]
+mod twin;
 
 use ground::{Ground, ask, later, notification, receive, rejected, secret, webhook_device};
+use scratch::Scratch;
 use std::{net::SocketAddr, time::Duration};
 use tapline::{
     adapters::gateways::{self, settings::GatewaySettings},
@@ -323,55 +327,11 @@ async fn hostile_texts_arrive_as_they_are() {
     assert!(page.contains("content-security-policy: default-src 'none'"), "{page}");
 }
 
-/// Goal: the twin can be led and read from outside, and its file has what it saw. Method: rules by
-/// `/control`, then `/counts`, `/journal`, `/device` and the file.
-#[tokio::test]
-async fn the_twin_is_led_from_outside() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("journal.jsonl");
-    let ground = Ground::with(Options { journal: Some(path.clone()), ..Options::default() }).await;
-    let address = ground.twin.address;
-    let half = r#"{"target":"webhook","act":"status:500","share_percent":50}"#;
-    let led = ask(address, "POST /control HTTP/1.1", half).await;
-    assert!(led.starts_with("HTTP/1.1 204"), "{led}");
-    for bad in [
-        r#"{"target":"gcm","act":"hang"}"#,
-        r#"{"target":"fcm","act":"sulk"}"#,
-        r#"{"target":"fcm","act":"hang","share_percent":0}"#,
-        r#"{"target":"fcm","act":"hang","shar":1}"#,
-    ] {
-        let led = ask(address, "POST /control HTTP/1.1", bad).await;
-        assert!(led.starts_with("HTTP/1.1 4"), "{bad}: {led}");
-    }
-    for turn in 0..10 {
-        ground.send(Platform::Webhook, "phone", &notification(&format!("k{turn}"))).await;
-    }
-    let counts = ground.twin.counts();
-    assert_eq!((counts.accepted, counts.answers["webhook"]["status:500"]), (5, 5));
-    let shown = ask(address, "GET /counts HTTP/1.1", "").await;
-    assert!(shown.contains("\"accepted\":5"), "{shown}");
-    let shown = ask(address, "GET /journal?since=8 HTTP/1.1", "").await;
-    assert!(shown.contains("\"next\":10") && !shown.contains("\"seq\":7,"), "{shown}");
-    let file = std::fs::read_to_string(&path).expect("the journal");
-    let keys = |line: &str| {
-        serde_json::from_str::<serde_json::Value>(line).expect("JSON")["key"].to_string()
-    };
-    assert_eq!(
-        file.lines().map(keys).collect::<Vec<_>>(),
-        (0..10).map(|it| format!("\"k{it}\"")).collect::<Vec<_>>()
-    );
-    let shown = ask(address, "GET /device?platform=web_push&name=phone HTTP/1.1", "").await;
-    let json = shown.split_once("\r\n\r\n").expect("a body").1;
-    let device: Device = serde_json::from_str(json).expect("a device");
-    assert!(device == ground.twin.device(Platform::WebPush, "phone"), "{json}");
-    assert_eq!((device.p256dh.len(), device.auth.len()), (87, 22), "as browsers give them");
-}
-
 /// Goal: a key file that will not do is refused when gateways open, by setting, file and cure,
 /// without a word of what it holds. Method: files of each kind, spoilt.
 #[tokio::test]
 async fn bad_key_files_are_refused() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Scratch::new();
     let keys = Keys::write(folder.path()).expect("keys");
     let settings = keys.settings(SocketAddr::from(([127, 0, 0, 1], 9)));
     assert_eq!(gateways::open(&settings).expect("good").len(), 4);

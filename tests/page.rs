@@ -8,9 +8,11 @@
 mod devtools;
 #[path = "page/records.rs"]
 mod records;
+mod scratch;
 
 use devtools::Browser;
 use records::{balance, holding, purchase, record, with};
+use scratch::Scratch;
 use serde_json::{Value, json};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use tapline::api::{
@@ -167,7 +169,7 @@ async fn look(
     look: impl FnOnce(&mut Browser, &Served) + Send + 'static,
 ) {
     let looked = tokio::task::spawn_blocking(move || {
-        let profile = tempfile::tempdir().expect("a folder");
+        let profile = Scratch::new();
         look(&mut Browser::start(&browser, profile.path()), &served);
     });
     if let Err(error) = looked.await {

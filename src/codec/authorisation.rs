@@ -6,7 +6,8 @@
 use super::{
     DecodeError, StageCodec,
     avro::{Avro, RegistryIds},
-    dead_letter::{self, Letter, Origin},
+    dead_letter::{Letter, Origin},
+    inlet::Inlet,
     limits::{self, Sizes},
     raw::RawRecord,
     reserved,
@@ -15,16 +16,13 @@ use super::{
 };
 use crate::domain::{
     account::{Account, Item},
-    command::{AccountCommand, Command, PARTITION_KEY},
+    command::{AccountCommand, Command},
     event::Event,
 };
 use crate::stages::authorisation::{Authorisation, Output};
 
 pub struct AuthorisationCodec {
-    partitions: i32,
-    sizes: Sizes,
-    ids: RegistryIds,
-    topic_prefix: String,
+    inlet: Inlet,
     commands: &'static Avro,
     events: &'static Avro,
     heads: &'static Avro,
@@ -34,12 +32,8 @@ pub struct AuthorisationCodec {
 impl AuthorisationCodec {
     /// `partitions`: the partition count of the input topic, at least 1.
     pub fn new(partitions: i32, sizes: Sizes, ids: RegistryIds, topic_prefix: &str) -> Self {
-        assert!(partitions > 0, "a topic has at least one partition");
         Self {
-            partitions,
-            sizes,
-            ids,
-            topic_prefix: topic_prefix.to_owned(),
+            inlet: Inlet::new(partitions, sizes, ids, topic_prefix),
             commands: Avro::of(Subject::Commands),
             events: Avro::of(Subject::Events),
             heads: Avro::of(Subject::Head),
@@ -51,21 +45,19 @@ impl AuthorisationCodec {
 impl StageCodec<Authorisation> for AuthorisationCodec {
     /// A card number is looked for first, even where the surroundings are wrong.
     fn decode(&self, record: &RawRecord) -> Result<AccountCommand, DecodeError> {
-        let key = limits::key(record, &self.sizes, self.partitions);
-        let (command, key) = limits::decode(record, key, &self.sizes, (self.commands, &self.ids))?;
+        let (command, key) = self.inlet.decode(record, self.inlet.key(record), self.commands)?;
         limits::no_card_number(&command)?;
-        limits::command(&command, key?, &self.sizes)?;
+        limits::command(&command, key?, &self.inlet.sizes)?;
         Ok(command)
     }
 
     /// The ledger's own names divert nobody: no account stands behind them.
     fn divertible_key<'r>(&self, record: &'r RawRecord) -> Option<&'r str> {
-        let key = limits::key(record, &self.sizes, self.partitions).ok()?;
-        (key != PARTITION_KEY && !reserved::is_reserved(key)).then_some(key)
+        self.inlet.divertible_key(record).filter(|key| !reserved::is_reserved(key))
     }
 
     fn dead_letter(&self, origin: &Origin<'_>) -> Letter {
-        dead_letter::letter(origin, &self.topic_prefix)
+        self.inlet.dead_letter(origin)
     }
 
     fn encode_output(&self, output: &Output, value: &mut Vec<u8>) {
@@ -87,7 +79,7 @@ impl StageCodec<Authorisation> for AuthorisationCodec {
     }
 
     fn decode_row(&self, row_bytes: &[u8]) -> Result<Row<Account>, DecodeError> {
-        self.heads.decode(row_bytes, &self.ids)
+        self.heads.decode(row_bytes, &self.inlet.ids)
     }
 
     fn encode_side(&self, item: &Item, row_bytes: &mut Vec<u8>) {
@@ -95,7 +87,7 @@ impl StageCodec<Authorisation> for AuthorisationCodec {
     }
 
     fn decode_side(&self, row_bytes: &[u8]) -> Result<Item, DecodeError> {
-        self.sides.decode::<SideRow<Item>>(row_bytes, &self.ids).map(|row| row.item)
+        self.sides.decode::<SideRow<Item>>(row_bytes, &self.inlet.ids).map(|row| row.item)
     }
 }
 

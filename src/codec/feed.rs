@@ -7,7 +7,8 @@
 use super::{
     DecodeError, StageCodec,
     avro::{Avro, RegistryIds},
-    dead_letter::{self, Letter, Origin},
+    dead_letter::{Letter, Origin},
+    inlet::Inlet,
     limits::{self, Sizes},
     raw::RawRecord,
     schemas::Subject,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::domain::{
     command::PARTITION_KEY,
-    event::{AccountEvent, Event},
+    event::AccountEvent,
     feed::{FeedBody, FeedRecord},
     settlement::Birth,
     time::LogTime,
@@ -24,10 +25,7 @@ use crate::stages::Poison;
 use crate::stages::feed::{Feed, Head, life::Life};
 
 pub struct FeedCodec {
-    partitions: i32,
-    sizes: Sizes,
-    ids: RegistryIds,
-    topic_prefix: String,
+    inlet: Inlet,
     events: &'static Avro,
     items: &'static Avro,
     heads: &'static Avro,
@@ -35,16 +33,10 @@ pub struct FeedCodec {
 }
 
 impl FeedCodec {
-    /// `partitions`: the partition count of the input topic, at least 1. `sizes`: those of commands;
-    /// an event repeats what a command said and says little more.
+    /// `partitions`: the partition count of the input topic, at least 1. `sizes`: those of commands.
     pub fn new(partitions: i32, sizes: Sizes, ids: RegistryIds, topic_prefix: &str) -> Self {
-        assert!(partitions > 0, "a topic has at least one partition");
-        let value_bytes_max = sizes.value_bytes_max.saturating_mul(2);
         Self {
-            partitions,
-            sizes: Sizes { value_bytes_max, ..sizes },
-            ids,
-            topic_prefix: topic_prefix.to_owned(),
+            inlet: Inlet::of_events(partitions, sizes, ids, topic_prefix),
             events: Avro::of(Subject::Events),
             items: Avro::of(Subject::FeedItems),
             heads: Avro::of(Subject::FeedHead),
@@ -55,23 +47,15 @@ impl FeedCodec {
 
 impl StageCodec<Feed> for FeedCodec {
     fn decode(&self, record: &RawRecord) -> Result<AccountEvent, DecodeError> {
-        let key = limits::key(record, &self.sizes, self.partitions);
-        let (event, key): (AccountEvent, _) =
-            limits::decode(record, key, &self.sizes, (self.events, &self.ids))?;
-        let key = key?;
-        let whole_partition = matches!(event.body, Event::Tick(_));
-        if event.account_id.as_str() != key || whole_partition != (key == PARTITION_KEY) {
-            return Err(DecodeError::poison("wrong_key"));
-        }
-        Ok(event)
+        self.inlet.event(record, self.inlet.key(record), self.events)
     }
 
     fn divertible_key<'r>(&self, record: &'r RawRecord) -> Option<&'r str> {
-        limits::key(record, &self.sizes, self.partitions).ok().filter(|key| *key != PARTITION_KEY)
+        self.inlet.divertible_key(record)
     }
 
     fn dead_letter(&self, origin: &Origin<'_>) -> Letter {
-        dead_letter::letter(origin, &self.topic_prefix)
+        self.inlet.dead_letter(origin)
     }
 
     fn encode_output(&self, output: &FeedRecord, value: &mut Vec<u8>) {
@@ -87,7 +71,7 @@ impl StageCodec<Feed> for FeedCodec {
     }
 
     fn decode_row(&self, row_bytes: &[u8]) -> Result<Row<Head>, DecodeError> {
-        self.heads.decode(row_bytes, &self.ids)
+        self.heads.decode(row_bytes, &self.inlet.ids)
     }
 
     fn encode_side(&self, item: &Life, row_bytes: &mut Vec<u8>) {
@@ -95,7 +79,7 @@ impl StageCodec<Feed> for FeedCodec {
     }
 
     fn decode_side(&self, row_bytes: &[u8]) -> Result<Life, DecodeError> {
-        self.sides.decode::<SideRow<Life>>(row_bytes, &self.ids).map(|row| row.item)
+        self.sides.decode::<SideRow<Life>>(row_bytes, &self.inlet.ids).map(|row| row.item)
     }
 }
 

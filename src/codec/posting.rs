@@ -7,27 +7,22 @@
 use super::{
     DecodeError, StageCodec,
     avro::{Avro, RegistryIds},
-    dead_letter::{self, Letter, Origin},
-    limits::{self, Sizes},
+    dead_letter::{Letter, Origin},
+    inlet::Inlet,
+    limits::Sizes,
     raw::RawRecord,
     schemas::Subject,
     snapshot::Row,
     windows::settlement_type,
 };
-use crate::domain::{
-    command::PARTITION_KEY,
-    event::{AccountEvent, Event},
-};
+use crate::domain::{command::PARTITION_KEY, event::AccountEvent};
 use crate::stages::{
     Poison,
     settlement::posting::{Head, KEY_RESERVED, NoItem, Output, PART_PREFIX, Posting},
 };
 
 pub struct PostingCodec {
-    partitions: i32,
-    sizes: Sizes,
-    ids: RegistryIds,
-    topic_prefix: String,
+    inlet: Inlet,
     events: &'static Avro,
     postings: &'static Avro,
     parts: &'static Avro,
@@ -35,16 +30,10 @@ pub struct PostingCodec {
 }
 
 impl PostingCodec {
-    /// `partitions`: the partition count of the input topic, at least 1. `sizes`: those of commands;
-    /// an event repeats what a command said and says little more.
+    /// `partitions`: the partition count of the input topic, at least 1. `sizes`: those of commands.
     pub fn new(partitions: i32, sizes: Sizes, ids: RegistryIds, topic_prefix: &str) -> Self {
-        assert!(partitions > 0, "a topic has at least one partition");
-        let value_bytes_max = sizes.value_bytes_max.saturating_mul(2);
         Self {
-            partitions,
-            sizes: Sizes { value_bytes_max, ..sizes },
-            ids,
-            topic_prefix: topic_prefix.to_owned(),
+            inlet: Inlet::of_events(partitions, sizes, ids, topic_prefix),
             events: Avro::of(Subject::Events),
             postings: Avro::of(Subject::Postings),
             parts: Avro::of(Subject::Parts),
@@ -54,22 +43,14 @@ impl PostingCodec {
 
     /// The key, if it is an account's or the partition's, and stands where it belongs.
     fn key<'r>(&self, record: &'r RawRecord) -> Result<&'r str, Poison> {
-        let key = limits::key(record, &self.sizes, self.partitions)?;
+        let key = self.inlet.key(record)?;
         if key.starts_with(PART_PREFIX) { Err(KEY_RESERVED) } else { Ok(key) }
     }
 }
 
 impl StageCodec<Posting> for PostingCodec {
     fn decode(&self, record: &RawRecord) -> Result<AccountEvent, DecodeError> {
-        let key = self.key(record);
-        let (event, key): (AccountEvent, _) =
-            limits::decode(record, key, &self.sizes, (self.events, &self.ids))?;
-        let key = key?;
-        let whole_partition = matches!(event.body, Event::Tick(_));
-        if event.account_id.as_str() != key || whole_partition != (key == PARTITION_KEY) {
-            return Err(DecodeError::poison("wrong_key"));
-        }
-        Ok(event)
+        self.inlet.event(record, self.key(record), self.events)
     }
 
     fn divertible_key<'r>(&self, record: &'r RawRecord) -> Option<&'r str> {
@@ -77,7 +58,7 @@ impl StageCodec<Posting> for PostingCodec {
     }
 
     fn dead_letter(&self, origin: &Origin<'_>) -> Letter {
-        dead_letter::letter(origin, &self.topic_prefix)
+        self.inlet.dead_letter(origin)
     }
 
     fn encode_output(&self, output: &Output, value: &mut Vec<u8>) {
@@ -99,7 +80,7 @@ impl StageCodec<Posting> for PostingCodec {
     }
 
     fn decode_row(&self, row_bytes: &[u8]) -> Result<Row<Head>, DecodeError> {
-        self.heads.decode(row_bytes, &self.ids)
+        self.heads.decode(row_bytes, &self.inlet.ids)
     }
 
     fn encode_side(&self, item: &NoItem, _: &mut Vec<u8>) {

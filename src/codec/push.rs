@@ -7,9 +7,10 @@
 use super::{
     DecodeError,
     avro::{Avro, RegistryIds},
-    dead_letter::{self, Letter, Origin},
+    dead_letter::{Letter, Origin},
     feed,
     headers::{HeaderList, Provenance, ce_time, headers},
+    inlet::Inlet,
     limits::Sizes,
     raw::RawRecord,
     schemas::Subject,
@@ -24,10 +25,7 @@ use crate::stages::{Poison, push::NAME};
 
 #[derive(Clone)]
 pub struct PushCodec {
-    partitions: i32,
-    sizes: Sizes,
-    ids: RegistryIds,
-    topic_prefix: String,
+    inlet: Inlet,
     outcomes: &'static Avro,
 }
 
@@ -35,19 +33,16 @@ impl PushCodec {
     /// `partitions`: the partition count of the input topic, at least 1. `sizes`: those of commands;
     /// an item repeats what they said, with its history.
     pub fn new(partitions: i32, sizes: Sizes, ids: RegistryIds, topic_prefix: &str) -> Self {
-        assert!(partitions > 0, "a topic has at least one partition");
         Self {
-            partitions,
-            sizes,
-            ids,
-            topic_prefix: topic_prefix.to_owned(),
+            inlet: Inlet::new(partitions, sizes, ids, topic_prefix),
             outcomes: Avro::of(Subject::PushOutcomes),
         }
     }
 
     /// Errors: those of `feed::decode_record`, `id_missing` where a record has no id of ours.
     pub fn decode(&self, record: &RawRecord) -> Result<FeedRecord, DecodeError> {
-        let decoded = feed::decode_record(record, self.partitions, &self.sizes, &self.ids)?;
+        let Inlet { partitions, sizes, ids, .. } = &self.inlet;
+        let decoded = feed::decode_record(record, *partitions, sizes, ids)?;
         let is_birth = matches!(decoded.body, FeedBody::Birth(_));
         if !is_birth && record.source().is_none() {
             return Err(DecodeError::poison("id_missing"));
@@ -57,7 +52,7 @@ impl PushCodec {
 
     pub fn dead_letter(&self, raw: &RawRecord, poison: Poison) -> Letter {
         let origin = Origin { raw, stage: NAME, input: FEED_ITEMS, poison };
-        dead_letter::letter(&origin, &self.topic_prefix)
+        self.inlet.dead_letter(&origin)
     }
 
     /// Value and headers. `cause`: the feed record; its value is not needed. `log_time`: its own.

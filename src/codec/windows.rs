@@ -8,8 +8,9 @@
 use super::{
     DecodeError, StageCodec,
     avro::{Avro, RegistryIds},
-    dead_letter::{self, Letter, Origin},
-    limits::{self, Check, Sizes, is_iso_currency, refuse},
+    dead_letter::{Letter, Origin},
+    inlet::Inlet,
+    limits::{Check, Sizes, is_iso_currency, refuse},
     raw::RawRecord,
     schemas::Subject,
     snapshot::{Row, SideRow},
@@ -32,10 +33,7 @@ use crate::stages::settlement::windows::{Item, Windows, WindowsStage};
 const LEGS_MAX: usize = 16;
 
 pub struct WindowsCodec {
-    partitions: i32,
-    sizes: Sizes,
-    ids: RegistryIds,
-    topic_prefix: String,
+    inlet: Inlet,
     parts: &'static Avro,
     windows: &'static Avro,
     heads: &'static Avro,
@@ -45,12 +43,8 @@ pub struct WindowsCodec {
 impl WindowsCodec {
     /// `partitions`: the partition count of the input topic, at least 1.
     pub fn new(partitions: i32, sizes: Sizes, ids: RegistryIds, topic_prefix: &str) -> Self {
-        assert!(partitions > 0, "a topic has at least one partition");
         Self {
-            partitions,
-            sizes,
-            ids,
-            topic_prefix: topic_prefix.to_owned(),
+            inlet: Inlet::new(partitions, sizes, ids, topic_prefix),
             parts: Avro::of(Subject::Parts),
             windows: Avro::of(Subject::Windows),
             heads: Avro::of(Subject::WindowsHead),
@@ -61,18 +55,17 @@ impl WindowsCodec {
 
 impl StageCodec<WindowsStage> for WindowsCodec {
     fn decode(&self, record: &RawRecord) -> Result<SettlementRecord, DecodeError> {
-        let key = limits::key(record, &self.sizes, self.partitions);
-        let (input, key) = limits::decode(record, key, &self.sizes, (self.parts, &self.ids))?;
-        check(&input, key?, &self.sizes)?;
+        let (input, key) = self.inlet.decode(record, self.inlet.key(record), self.parts)?;
+        check(&input, key?, &self.inlet.sizes)?;
         Ok(input)
     }
 
     fn divertible_key<'r>(&self, record: &'r RawRecord) -> Option<&'r str> {
-        limits::key(record, &self.sizes, self.partitions).ok().filter(|key| *key != PARTITION_KEY)
+        self.inlet.divertible_key(record)
     }
 
     fn dead_letter(&self, origin: &Origin<'_>) -> Letter {
-        dead_letter::letter(origin, &self.topic_prefix)
+        self.inlet.dead_letter(origin)
     }
 
     fn encode_output(&self, output: &WindowEvent, value: &mut Vec<u8>) {
@@ -88,7 +81,7 @@ impl StageCodec<WindowsStage> for WindowsCodec {
     }
 
     fn decode_row(&self, row_bytes: &[u8]) -> Result<Row<Windows>, DecodeError> {
-        self.heads.decode(row_bytes, &self.ids)
+        self.heads.decode(row_bytes, &self.inlet.ids)
     }
 
     fn encode_side(&self, item: &Item, row_bytes: &mut Vec<u8>) {
@@ -96,7 +89,7 @@ impl StageCodec<WindowsStage> for WindowsCodec {
     }
 
     fn decode_side(&self, row_bytes: &[u8]) -> Result<Item, DecodeError> {
-        self.sides.decode::<SideRow<Item>>(row_bytes, &self.ids).map(|row| row.item)
+        self.sides.decode::<SideRow<Item>>(row_bytes, &self.inlet.ids).map(|row| row.item)
     }
 }
 

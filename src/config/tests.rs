@@ -2,11 +2,13 @@
 //!
 //! Owns the cases that cross files of this module. Never reads the process's own environment.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use super::table::{Kind, SETTINGS, environment_form};
 use super::*;
 use crate::runtime::settings::Profile;
+use crate::scratch::Scratch;
 
 fn sources(file: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Sources {
     let own = |pairs: &[(&str, &str)]| {
@@ -17,16 +19,16 @@ fn sources(file: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> 
 }
 
 thread_local! {
-    /// Goes when the test's thread ends.
-    static FOLDER: tempfile::TempDir = tempfile::tempdir().expect("a folder");
+    /// Go when the test's thread ends.
+    static FOLDERS: RefCell<Vec<Scratch>> = RefCell::default();
 }
 
 /// A file of this test.
 fn written(name: &str, text: &str) -> std::path::PathBuf {
-    let folder =
-        FOLDER.with(|folder| tempfile::tempdir_in(folder.path()).expect("a folder").keep());
-    let path = folder.join(name);
+    let folder = Scratch::new();
+    let path = folder.path().join(name);
     std::fs::write(&path, text).expect("a file");
+    FOLDERS.with_borrow_mut(|folders| folders.push(folder));
     path
 }
 

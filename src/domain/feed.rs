@@ -30,7 +30,8 @@ pub struct FeedRecord {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FeedBody {
-    Item(FeedItem),
+    /// Boxed: it is by far the largest.
+    Item(Box<FeedItem>),
     Holding(Holding),
     /// The first record of each partition; says nothing.
     Birth(Birth),

@@ -223,3 +223,14 @@ pub enum Answer {
         retry_after_ms: Option<i64>,
     },
 }
+
+impl Answer {
+    pub fn rejected(code: &str) -> Self {
+        Answer::Rejected { code: code.into() }
+    }
+
+    /// Nobody said when.
+    pub fn later(code: &str) -> Self {
+        Answer::Later { code: code.into(), retry_after_ms: None }
+    }
+}

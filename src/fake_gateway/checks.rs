@@ -56,7 +56,8 @@ fn strings(value: &Value) -> BTreeMap<String, String> {
     members.filter_map(|(name, it)| Some((name.clone(), it.as_str()?.to_owned()))).collect()
 }
 
-pub fn fcm(twin: &Twin, headers: &HeaderMap, plain: &[u8]) -> Result<Heard, Refusal> {
+/// Any project will do: the token's own says enough.
+pub fn fcm(twin: &Twin, _: &str, headers: &HeaderMap, plain: &[u8]) -> Result<Heard, Refusal> {
     let granted = text(headers, "authorization").strip_prefix("Bearer fake-token-");
     let number = granted.and_then(|number| number.parse::<u64>().ok());
     if number.is_none_or(|number| number >= twin.tokens_granted.load(Ordering::Relaxed)) {

@@ -10,14 +10,17 @@ use super::{
     journal::Entry,
     keys, page,
 };
-use crate::{domain::push::Platform, runtime::telemetry};
+use crate::{
+    domain::push::{Device, Platform},
+    runtime::telemetry,
+};
 use axum::{
     Json, Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Extension, Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{Html, IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use futures_util::stream;
 use serde::Deserialize;
@@ -42,56 +45,28 @@ pub fn routes(twin: Arc<Twin>, scissors: Scissors) -> Router {
         .route("/control", post(control))
         .route("/device", get(device))
         .route("/token", post(token))
-        .route("/v1/projects/{project}/messages:send", post(fcm))
-        .route("/3/device/{token}", post(apns))
-        .route("/push/{name}", post(web_push))
-        .route("/hook/{name}", post(webhook))
+        .route("/v1/projects/{project}/messages:send", pushes(Platform::Fcm, checks::fcm))
+        .route("/3/device/{token}", pushes(Platform::Apns, checks::apns))
+        .route("/push/{name}", pushes(Platform::WebPush, checks::web_push))
+        .route("/hook/{name}", pushes(Platform::Webhook, checks::webhook))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(Extension(scissors))
         .with_state(twin)
 }
 
-async fn fcm(
-    State(twin): Shared,
-    Extension(scissors): Extension<Scissors>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let heard = checks::fcm(&twin, &headers, &body);
-    answer(&twin, &scissors, Platform::Fcm, heard).await
-}
+/// Looks at a push; is told the name that its path has: of the device, or of FCM's project.
+type Check = fn(&Twin, &str, &HeaderMap, &[u8]) -> Result<Heard, Refusal>;
 
-async fn apns(
-    State(twin): Shared,
-    Extension(scissors): Extension<Scissors>,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let heard = checks::apns(&twin, &token, &headers, &body);
-    answer(&twin, &scissors, Platform::Apns, heard).await
-}
-
-async fn web_push(
-    State(twin): Shared,
-    Extension(scissors): Extension<Scissors>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let heard = checks::web_push(&twin, &name, &headers, &body);
-    answer(&twin, &scissors, Platform::WebPush, heard).await
-}
-
-async fn webhook(
-    State(twin): Shared,
-    Extension(scissors): Extension<Scissors>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let heard = checks::webhook(&twin, &name, &headers, &body);
-    answer(&twin, &scissors, Platform::Webhook, heard).await
+fn pushes(platform: Platform, check: Check) -> MethodRouter<Arc<Twin>> {
+    let push = async move |State(twin): Shared,
+                           Extension(scissors): Extension<Scissors>,
+                           Path(name): Path<String>,
+                           headers: HeaderMap,
+                           body: Bytes| {
+        let heard = check(&twin, &name, &headers, &body);
+        answer(&twin, &scissors, platform, heard).await
+    };
+    post(push)
 }
 
 fn next_act(twin: &Twin, target: Target) -> Act {
@@ -286,13 +261,20 @@ struct Asked {
     name: String,
 }
 
-/// A device to register, as JSON.
+/// A device to register: the body that `PUT .../devices/{name}` of the API takes.
 async fn device(State(twin): Shared, Query(asked): Query<Asked>) -> Response {
     let platform = Platform::ALL.into_iter().find(|it| it.name() == asked.platform);
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     match platform {
         Some(platform) if !asked.name.is_empty() && asked.name.bytes().all(is_plain) => {
-            Json(keys::device(platform, &asked.name, twin.address)).into_response()
+            let Device { device_id: _, platform, token, p256dh, auth } =
+                keys::device(platform, &asked.name, twin.address);
+            let mut body = json!({"platform": platform, "token": token});
+            if platform == Platform::WebPush {
+                body["p256dh"] = json!(p256dh);
+                body["auth"] = json!(auth);
+            }
+            Json(body).into_response()
         }
         Some(_) => (StatusCode::BAD_REQUEST, "name: letters, digits and hyphens").into_response(),
         None => (StatusCode::BAD_REQUEST, "platform: fcm, apns, web_push, webhook").into_response(),

@@ -198,7 +198,7 @@ impl FeedView {
             .lines
             .iter()
             .filter_map(|record| match &record.body {
-                FeedBody::Item(item) => Some((record, item)),
+                FeedBody::Item(item) => Some((record, item.as_ref())),
                 FeedBody::Holding(_) | FeedBody::Birth(_) => None,
             })
             .collect();

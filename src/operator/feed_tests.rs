@@ -1,11 +1,8 @@
 //! The table of `tapline feed show`.
 
 use super::*;
-use records::{holding, purchase, with};
+use crate::feed_records::{holding, purchase, with};
 use serde_json::{Value, json};
-
-#[path = "../../tests/page/records.rs"]
-mod records;
 
 fn parsed(record: Value) -> FeedRecord {
     serde_json::from_value(record).expect("a record")

@@ -32,6 +32,9 @@ pub(super) enum Progress {
 /// What a stage's step gives.
 type Step<S> = Transition<<S as Stage>::Change, <S as Stage>::Output>;
 
+/// A key and its step.
+type Stepped<S> = (Arc<str>, Step<S>);
+
 /// What a key makes of a record. Nothing of it has happened yet.
 enum Decided<S: Stage> {
     /// The row contains the record; `poisoned`: as a dead letter that the fuse counts.
@@ -195,11 +198,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
     }
 
     /// Steps every due key that has not seen the tick; `None`: one of them must not be stepped.
-    fn decide_due(
-        &mut self,
-        due: Vec<Arc<str>>,
-        raw: &RawRecord,
-    ) -> Option<Vec<(Arc<str>, Step<S>)>> {
+    fn decide_due(&mut self, due: Vec<Arc<str>>, raw: &RawRecord) -> Option<Vec<Stepped<S>>> {
         let mut decided = Vec::with_capacity(due.len());
         for key in due {
             let context = self.context(&self.rules, raw.offset);
@@ -221,7 +220,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         Some(decided)
     }
 
-    fn settle_due(&mut self, decided: Vec<(Arc<str>, Step<S>)>, raw: &RawRecord) {
+    fn settle_due(&mut self, decided: Vec<Stepped<S>>, raw: &RawRecord) {
         for (key, step) in decided {
             self.settle(&key, raw, None, step, (Some(&key), 0));
         }
@@ -368,7 +367,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         raw: &RawRecord,
         input: &S::Input,
         source: Option<&OutputId>,
-    ) -> Result<Option<(Arc<str>, Step<S>)>, Standstill> {
+    ) -> Result<Option<Stepped<S>>, Standstill> {
         let context = wrong_clock(self.context(&self.rules, raw.offset));
         let (name, entry) = self.heads.entry(other);
         let is_seen = heads::contains(&entry.row, raw.offset, source);

@@ -112,14 +112,10 @@ impl<S: Stage, C: StageCodec<S>> Owned<S, C> {
         let started_ns = telemetry::steady_ns();
         self.card.steps_begin(telemetry::steady_ms());
         let counts_before = self.partition.counts();
-        let mut next = Some(first);
-        let mut turns = 0;
-        while let Some(arrival) = next.take() {
-            self.handle(arrival);
-            turns += 1;
-            if turns < TURN_ARRIVALS {
-                next = self.arrivals.try_recv().ok();
-            }
+        self.handle(first);
+        for _ in 1..TURN_ARRIVALS {
+            let Ok(next) = self.arrivals.try_recv() else { break };
+            self.handle(next);
         }
         self.count(counts_before, started_ns);
         self.show();

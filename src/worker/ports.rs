@@ -20,7 +20,7 @@ use crate::adapters::{
 use crate::codec::{headers::ORIGIN_MS, topics::dead_letters_of};
 use crate::runtime::{
     failure::{Class, pauses},
-    ports::{Arrival, Batch, Destination, Ports, Publish, PublishTopic, SideRead},
+    ports::{Arrival, Batch, Ports, Publish, PublishTopic, SideRead},
     telemetry::{self, StageMeters},
 };
 use crate::stages::{Stage, Topic};
@@ -116,16 +116,7 @@ impl<S: Stage> Ports<S::Rules> for LivePorts<S> {
             }),
         );
         for record in &records {
-            let outbound = Outbound {
-                topic: self.topic_name(record.topic),
-                partition: match record.destination {
-                    Destination::Partition(partition) => Some(partition),
-                    Destination::ByKey => None,
-                },
-                key: record.key.as_deref(),
-                value: record.value.as_deref(),
-                headers: &record.headers,
-            };
+            let outbound = Outbound::of(record, self.topic_name(record.topic));
             if let Err(error) = self.edges.sender.send(outbound, &acks) {
                 // Never on past a failed send: readers would take the retry for old.
                 super::end_process(&error.to_string());

@@ -74,7 +74,7 @@ impl Account {
                 let others = self.holders.iter().filter(|(it, _)| Some(it) != carrier.as_ref());
                 let all = first.into_iter().chain(others.cloned());
                 all.map(|(customer, audience)| {
-                    (customer, FeedBody::Item(FeedItem { audience, ..item.clone() }))
+                    (customer, FeedBody::Item(Box::new(FeedItem { audience, ..item.clone() })))
                 })
                 .collect()
             }

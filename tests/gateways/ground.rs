@@ -2,6 +2,7 @@
 //!
 //! Owns what several cases need. Never judges an answer: the cases do.
 
+use crate::scratch::Scratch;
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use tapline::{
     adapters::gateways::{self, Gateway},
@@ -20,7 +21,7 @@ pub struct Ground {
     pub twin: FakeGateway,
     pub gateways: Gateways,
     pub keys: Keys,
-    _folder: tempfile::TempDir,
+    _folder: Scratch,
 }
 
 impl Ground {
@@ -29,7 +30,7 @@ impl Ground {
     }
 
     pub async fn with(options: Options) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = Scratch::new();
         let keys = Keys::write(folder.path()).expect("keys");
         let webhook_secrets = vec![WEBHOOK_SECRET.to_owned()];
         let options = Options { keys: Some(keys.clone()), webhook_secrets, ..options };

@@ -64,7 +64,7 @@ pub fn serve(mode: Mode, draw: u64) -> (bool, Option<(Answer, i64)>) {
             (false, Some((later("http_429", Some(retry_after_ms)), soon_ms)))
         }
         Mode::Broken => (false, Some((later("http_503", None), soon_ms))),
-        Mode::Refusing => (false, Some((Answer::Rejected { code: "http_400".into() }, soon_ms))),
+        Mode::Refusing => (false, Some((Answer::rejected("http_400"), soon_ms))),
         Mode::Gone => (false, Some((Answer::Gone, soon_ms))),
         Mode::Mixed => match draw / 64 % 10 {
             0..=5 => serve(Mode::Well, draw),

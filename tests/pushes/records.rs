@@ -97,7 +97,7 @@ pub fn record(placed: &Placed<'_>, item: FeedItem, offset: i64) -> RawRecord {
         log_time: LogTime(placed.at_ms),
         partition: 0,
         offset: placed.number as i64,
-        body: FeedBody::Item(item),
+        body: FeedBody::Item(Box::new(item)),
     };
     let mut bytes = Vec::new();
     Avro::of(Subject::FeedItems).encode(&value, &mut bytes);

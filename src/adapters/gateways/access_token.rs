@@ -6,7 +6,7 @@
 
 use super::{
     address,
-    keys::{KeyError, KeyFile, rs256_token, rsa},
+    keys::{KeyError, KeyFile, rs256_token, rsa, secret_header},
     settings::FcmSettings,
     wire::{Reach, Reply, Tls, Version, Wire},
 };
@@ -118,7 +118,6 @@ impl AccessTokens {
     }
 
     async fn ask(&self) -> Result<(HeaderValue, u64), Answer> {
-        let later = |code: &str| Answer::Later { code: code.into(), retry_after_ms: None };
         let now = telemetry::now_ms() / 1_000;
         let head = json!({"alg": "RS256", "typ": "JWT", "kid": self.key_id});
         let claims = json!({
@@ -128,15 +127,12 @@ impl AccessTokens {
             "iat": now,
             "exp": now + ASSERTION_SECONDS,
         });
-        let assertion = rs256_token(&self.key, &head, &claims).ok_or_else(|| later("no_token"))?;
+        let assertion = rs256_token(&self.key, &head, &claims).ok_or(Answer::later("no_token"))?;
         let request = Request::post(self.url.clone())
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(format!("grant_type={GRANT}&assertion={assertion}").into_bytes())
-            .map_err(|_| later("no_token"))?;
-        let reply = self.wire.send(request).await.map_err(|fault| match fault.answer() {
-            Answer::Later { code, .. } => later(&format!("token_{code}")),
-            answer @ (Answer::Accepted | Answer::Gone | Answer::Rejected { .. }) => answer,
-        })?;
+            .body(format!("grant_type={GRANT}&assertion={assertion}").into_bytes());
+        let sent = self.wire.send(request).await;
+        let reply = sent.map_err(|fault| Answer::later(&format!("token_{}", fault.code())))?;
         granted(&reply).ok_or_else(|| reply.later(&format!("token_http_{}", reply.status)))
     }
 }
@@ -147,7 +143,6 @@ fn granted(reply: &Reply) -> Option<(HeaderValue, u64)> {
         return None;
     }
     let granted: Granted = serde_json::from_slice(&reply.body).ok()?;
-    let mut bearer = HeaderValue::try_from(format!("Bearer {}", granted.access_token)).ok()?;
-    bearer.set_sensitive(true);
+    let bearer = secret_header(format!("Bearer {}", granted.access_token))?;
     Some((bearer, granted.expires_in.min(86_400) * 1_000))
 }

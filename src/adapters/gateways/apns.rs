@@ -6,17 +6,16 @@
 //! notification alone.
 
 use super::{
-    Gateway, address, is_key,
-    keys::{KeyError, KeyFile, es256_token},
-    refused,
+    address,
+    keys::{KeyError, KeyFile, es256_token, secret_header},
+    protocol::{Protocol, program},
     settings::ApnsSettings,
-    wire::{Reach, Reply, Tls, Version, Wire},
+    wire::{Fault, Reach, Reply, Tls, Version, Wire},
 };
 use crate::{
     domain::push::{Answer, Device, Notification},
     runtime::telemetry,
 };
-use futures_util::future::BoxFuture;
 use http::{HeaderValue, Request, header};
 use p256::ecdsa::SigningKey;
 use serde::Deserialize;
@@ -86,22 +85,24 @@ impl Apns {
         let head = json!({"alg": "ES256", "kid": self.key_id});
         let claims = json!({"iss": self.team_id, "iat": telemetry::now_ms() / 1_000});
         let text = format!("bearer {}", es256_token(&self.key, &head, &claims));
-        let mut bearer = HeaderValue::try_from(text).ok()?;
-        bearer.set_sensitive(true);
+        let bearer = secret_header(text)?;
         *token = Some(ProviderToken { bearer: bearer.clone(), made_ms: now_ms });
         Some(bearer)
     }
+}
 
-    async fn deliver(&self, device: &Device, notification: &Notification) -> Answer {
+impl Protocol for Apns {
+    async fn attempt(
+        &self,
+        device: &Device,
+        notification: &Notification,
+    ) -> Result<Answer, Answer> {
         let key = &notification.key;
-        if !is_key(key) {
-            return refused("key_malformed");
-        }
         let is_hex = device.token.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_hex || !(2..=200).contains(&device.token.len()) {
-            return refused("token_malformed");
+            return Err(Answer::rejected("token_malformed"));
         }
-        let Some(bearer) = self.bearer(TOKEN_USED_MS) else { return refused("request_malformed") };
+        let bearer = self.bearer(TOKEN_USED_MS).ok_or(Fault::Malformed)?;
         let ends = telemetry::now_ms() / 1_000 + i64::from(notification.keep_seconds);
         let request = Request::post(format!("{}/3/device/{}", self.base, device.token))
             .header(header::AUTHORIZATION, bearer)
@@ -112,27 +113,11 @@ impl Apns {
             .header("apns-expiration", ends)
             .header(header::CONTENT_TYPE, "application/json")
             .body(body(notification).to_string().into_bytes());
-        let Ok(request) = request else { return refused("request_malformed") };
-        match self.wire.send(request).await {
-            Ok(reply) => {
-                let (answer, is_token_refused) = answer(&reply);
-                if is_token_refused {
-                    self.bearer(TOKEN_KEPT_MS);
-                }
-                answer
-            }
-            Err(fault) => fault.answer(),
+        let (answer, is_token_refused) = answer(&self.wire.send(request).await?);
+        if is_token_refused {
+            self.bearer(TOKEN_KEPT_MS);
         }
-    }
-}
-
-impl Gateway for Apns {
-    fn send<'a>(
-        &'a self,
-        device: &'a Device,
-        notification: &'a Notification,
-    ) -> BoxFuture<'a, Answer> {
-        Box::pin(self.deliver(device, notification))
+        Ok(answer)
     }
 }
 
@@ -142,13 +127,11 @@ fn id(key: &str) -> Uuid {
 }
 
 fn body(notification: &Notification) -> Value {
-    let Notification { key, title, body, fields, keep_seconds: _ } = notification;
-    let mut program = json!({"aps": {"alert": {"title": title, "body": body}}});
-    for (name, text) in fields.iter().filter(|(name, _)| *name != "aps") {
-        program[*name] = json!(text);
-    }
-    program["key"] = json!(key);
-    program
+    let Notification { key, title, body, fields: _, keep_seconds: _ } = notification;
+    let mut whole = program(notification);
+    whole.insert("aps".to_owned(), json!({"alert": {"title": title, "body": body}}));
+    whole.insert("key".to_owned(), json!(key));
+    Value::Object(whole)
 }
 
 /// Shape: (what it means, whether our provider token was refused).
@@ -175,8 +158,7 @@ mod tests {
     /// another provider token is due.
     #[test]
     fn answers_mean_one_thing() {
-        let rejected = |code: &str| Answer::Rejected { code: code.into() };
-        let later = |code: &str| Answer::Later { code: code.into(), retry_after_ms: None };
+        let (rejected, later) = (Answer::rejected, Answer::later);
         for (status, reason, then, renews) in [
             (200, "", Answer::Accepted, false),
             (410, "Unregistered", Answer::Gone, false),

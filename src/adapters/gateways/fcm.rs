@@ -5,19 +5,17 @@
 //! words of an error for people. Invariant: the body depends on the notification and device alone.
 
 use super::{
-    Gateway,
     access_token::AccessTokens,
-    address, is_key,
+    address,
     keys::{KeyError, KeyFile},
-    refused,
+    protocol::{Protocol, program},
     settings::FcmSettings,
     wire::{Reach, Reply, Tls, Version, Wire},
 };
 use crate::domain::push::{Answer, Device, Notification};
-use futures_util::future::BoxFuture;
 use http::{Request, Uri, header};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub struct Fcm {
     wire: Wire,
@@ -61,46 +59,30 @@ impl Fcm {
             tokens: AccessTokens::open(settings, tls)?,
         })
     }
+}
 
-    async fn deliver(&self, device: &Device, notification: &Notification) -> Answer {
-        if !is_key(&notification.key) {
-            return refused("key_malformed");
-        }
-        let bearer = match self.tokens.bearer().await {
-            Ok(bearer) => bearer,
-            Err(answer) => return answer,
-        };
+impl Protocol for Fcm {
+    async fn attempt(
+        &self,
+        device: &Device,
+        notification: &Notification,
+    ) -> Result<Answer, Answer> {
+        let bearer = self.tokens.bearer().await?;
         let request = Request::post(self.url.clone())
             .header(header::AUTHORIZATION, bearer.clone())
             .header(header::CONTENT_TYPE, "application/json")
             .body(body(device, notification).to_string().into_bytes());
-        let Ok(request) = request else { return refused("request_malformed") };
-        match self.wire.send(request).await {
-            Ok(reply) => {
-                if reply.status == 401 {
-                    self.tokens.forget(&bearer).await;
-                }
-                answer(&reply)
-            }
-            Err(fault) => fault.answer(),
+        let reply = self.wire.send(request).await?;
+        if reply.status == 401 {
+            self.tokens.forget(&bearer).await;
         }
-    }
-}
-
-impl Gateway for Fcm {
-    fn send<'a>(
-        &'a self,
-        device: &'a Device,
-        notification: &'a Notification,
-    ) -> BoxFuture<'a, Answer> {
-        Box::pin(self.deliver(device, notification))
+        Ok(answer(&reply))
     }
 }
 
 fn body(device: &Device, notification: &Notification) -> Value {
-    let Notification { key, title, body, fields, keep_seconds } = notification;
-    let mut program: Map<String, Value> =
-        fields.iter().map(|(name, text)| ((*name).to_owned(), json!(text))).collect();
+    let Notification { key, title, body, fields: _, keep_seconds } = notification;
+    let mut program = program(notification);
     program.insert("key".to_owned(), json!(key));
     json!({"message": {
         "token": device.token,
@@ -144,7 +126,7 @@ mod tests {
     /// Goal: each answer of FCM means one thing. Method: status, code, what follows.
     #[test]
     fn answers_mean_one_thing() {
-        let rejected = |code: &str| Answer::Rejected { code: code.into() };
+        let rejected = Answer::rejected;
         let later = |code: &str| Answer::Later { code: code.into(), retry_after_ms: Some(7_000) };
         for (status, word, code, then) in [
             (200, "", "", Answer::Accepted),
@@ -173,8 +155,7 @@ mod tests {
         }
         for body in ["", "<html>", "{}", "[]", "{\"error\":7}", "{\"error\":{\"details\":[7]}}"] {
             let reply = Reply { status: 503, retry_after_ms: None, body: body.into() };
-            let then = Answer::Later { code: "http_503".into(), retry_after_ms: None };
-            assert_eq!(answer(&reply), then, "{body}");
+            assert_eq!(answer(&reply), Answer::later("http_503"), "{body}");
         }
     }
 }

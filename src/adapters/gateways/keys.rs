@@ -7,6 +7,7 @@ use base64::{
     Engine,
     engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig},
 };
+use http::HeaderValue;
 use p256::{
     ecdsa::{Signature, SigningKey, signature::Signer},
     pkcs8::DecodePrivateKey,
@@ -24,6 +25,13 @@ pub const BASE64_URL: GeneralPurpose = GeneralPurpose::new(
         .with_encode_padding(false)
         .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
 );
+
+/// A header that debugging output hides. `None`: HTTP allows no such text.
+pub fn secret_header(text: String) -> Option<HeaderValue> {
+    let mut header = HeaderValue::try_from(text).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
 
 /// A key file that cannot be used. Names the key of the configuration, the file and the cure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

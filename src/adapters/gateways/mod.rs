@@ -9,6 +9,7 @@ pub mod address;
 mod apns;
 mod fcm;
 pub mod keys;
+mod protocol;
 pub mod settings;
 mod web_push;
 mod webhook;
@@ -53,14 +54,4 @@ pub fn open(settings: &GatewaySettings) -> Result<BTreeMap<Platform, Arc<dyn Gat
         opened.insert(Platform::Webhook, Arc::new(webhook::Webhook::open(settings, &tls)));
     }
     Ok(opened)
-}
-
-/// Idempotency keys are ASCII without blanks, 64 bytes at most: what APNs allows, and HTTP.
-fn is_key(key: &str) -> bool {
-    (1..=64).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// A refusal of our own, before anything is sent.
-fn refused(code: &str) -> Answer {
-    Answer::Rejected { code: code.into() }
 }

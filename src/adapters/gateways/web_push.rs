@@ -6,23 +6,20 @@
 //! the bytes sent do not, as the encryption is salted anew each time.
 
 use super::{
-    Gateway,
     address::Hosts,
-    is_key,
-    keys::{BASE64_URL, KeyError, KeyFile, es256_token},
-    refused,
+    keys::{BASE64_URL, KeyError, KeyFile, es256_token, secret_header},
+    protocol::{Protocol, letter},
     settings::WebPushSettings,
-    wire::{Reach, Reply, Tls, Version, Wire},
+    wire::{Fault, Reach, Reply, Tls, Version, Wire},
 };
 use crate::{
     domain::push::{Answer, Device, Notification},
     runtime::telemetry,
 };
 use base64::Engine;
-use futures_util::future::BoxFuture;
 use http::{HeaderValue, Request, Uri, header};
 use p256::{PublicKey, ecdsa::SigningKey};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
@@ -77,34 +74,28 @@ impl WebPush {
         let exp = telemetry::now_ms() / 1_000 + TOKEN_SECONDS;
         let claims = json!({"aud": origin, "exp": exp, "sub": self.subject});
         let token = es256_token(&self.key, &json!({"typ": "JWT", "alg": "ES256"}), &claims);
-        let mut header =
-            HeaderValue::try_from(format!("vapid t={token}, k={}", self.public_key)).ok()?;
-        header.set_sensitive(true);
+        let header = secret_header(format!("vapid t={token}, k={}", self.public_key))?;
         if tokens.len() >= TOKENS_MAX {
             tokens.clear();
         }
         tokens.insert(origin, (header.clone(), now_ms));
         Some(header)
     }
+}
 
-    async fn deliver(&self, device: &Device, notification: &Notification) -> Answer {
-        if !is_key(&notification.key) {
-            return refused("key_malformed");
-        }
-        let uri = match self.hosts.admit(&device.token) {
-            Ok(uri) => uri,
-            Err(code) => return refused(code),
-        };
-        let Some((public_key, auth)) = subscription_keys(device) else {
-            return refused("device_keys_malformed");
-        };
-        let plain = plaintext(notification).to_string().into_bytes();
-        let Ok(sealed) = web_push_native::encrypt(plain, &public_key, &auth) else {
-            return refused("too_long");
-        };
-        let Some(authorization) = self.authorization(&uri) else {
-            return refused("request_malformed");
-        };
+impl Protocol for WebPush {
+    async fn attempt(
+        &self,
+        device: &Device,
+        notification: &Notification,
+    ) -> Result<Answer, Answer> {
+        let uri = self.hosts.admit(&device.token).map_err(Answer::rejected)?;
+        let (public_key, auth) =
+            subscription_keys(device).ok_or(Answer::rejected("device_keys_malformed"))?;
+        let plain = letter(notification).to_string().into_bytes();
+        let sealed = web_push_native::encrypt(plain, &public_key, &auth)
+            .map_err(|_| Answer::rejected("too_long"))?;
+        let authorization = self.authorization(&uri).ok_or(Fault::Malformed)?;
         let request = Request::post(uri)
             .header(header::AUTHORIZATION, authorization)
             .header("ttl", notification.keep_seconds)
@@ -113,21 +104,7 @@ impl WebPush {
             .header(header::CONTENT_ENCODING, "aes128gcm")
             .header(header::CONTENT_TYPE, "application/octet-stream")
             .body(sealed);
-        let Ok(request) = request else { return refused("request_malformed") };
-        match self.wire.send(request).await {
-            Ok(reply) => answer(&reply),
-            Err(fault) => fault.answer(),
-        }
-    }
-}
-
-impl Gateway for WebPush {
-    fn send<'a>(
-        &'a self,
-        device: &'a Device,
-        notification: &'a Notification,
-    ) -> BoxFuture<'a, Answer> {
-        Box::pin(self.deliver(device, notification))
+        Ok(answer(&self.wire.send(request).await?))
     }
 }
 
@@ -141,13 +118,6 @@ fn subscription_keys(device: &Device) -> Option<(PublicKey, Auth)> {
 /// RFC 8030, section 5.4: 32 characters of the base64url alphabet at most; keys are longer.
 fn topic(key: &str) -> String {
     BASE64_URL.encode(&Sha256::digest(key.as_bytes())[..24])
-}
-
-fn plaintext(notification: &Notification) -> Value {
-    let Notification { key, title, body, fields, keep_seconds: _ } = notification;
-    let program: Map<String, Value> =
-        fields.iter().map(|(name, text)| ((*name).to_owned(), json!(text))).collect();
-    json!({"key": key, "title": title, "body": body, "data": program})
 }
 
 fn answer(reply: &Reply) -> Answer {
@@ -164,7 +134,7 @@ mod tests {
     /// Goal: each answer of a push service means one thing. Method: status, then what follows.
     #[test]
     fn answers_mean_one_thing() {
-        let rejected = |code: &str| Answer::Rejected { code: code.into() };
+        let rejected = Answer::rejected;
         let later = |code: &str| Answer::Later { code: code.into(), retry_after_ms: Some(9) };
         for (status, then) in [
             (200, Answer::Accepted),

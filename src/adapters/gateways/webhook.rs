@@ -6,9 +6,8 @@
 //! notification alone; what depends on the attempt (its time) is in the headers.
 
 use super::{
-    Gateway,
     address::Hosts,
-    is_key, refused,
+    protocol::{Protocol, letter},
     settings::WebhookSettings,
     wire::{Reach, Reply, Tls, Version, Wire},
 };
@@ -17,10 +16,9 @@ use crate::{
     runtime::telemetry,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use futures_util::future::BoxFuture;
 use http::{Request, header};
 use ring::hmac;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::sync::Arc;
 
 pub struct Webhook {
@@ -52,16 +50,18 @@ impl Webhook {
             secrets: keys.map(|key| hmac::Key::new(hmac::HMAC_SHA256, &key)).collect(),
         }
     }
+}
 
-    async fn deliver(&self, device: &Device, notification: &Notification) -> Answer {
-        if !is_key(&notification.key) {
-            return refused("key_malformed");
-        }
-        let uri = match self.hosts.admit(&device.token) {
-            Ok(uri) => uri,
-            Err(code) => return refused(code),
-        };
-        let body = body(notification).to_string();
+impl Protocol for Webhook {
+    async fn attempt(
+        &self,
+        device: &Device,
+        notification: &Notification,
+    ) -> Result<Answer, Answer> {
+        let uri = self.hosts.admit(&device.token).map_err(Answer::rejected)?;
+        let mut body = letter(notification);
+        body["type"] = json!("notification");
+        let body = body.to_string();
         let sent_seconds = telemetry::now_ms() / 1_000;
         let signature = signatures(&self.secrets, &notification.key, sent_seconds, &body);
         let request = Request::post(uri)
@@ -71,21 +71,7 @@ impl Webhook {
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, "tapline")
             .body(body.into_bytes());
-        let Ok(request) = request else { return refused("request_malformed") };
-        match self.wire.send(request).await {
-            Ok(reply) => answer(&reply),
-            Err(fault) => fault.answer(),
-        }
-    }
-}
-
-impl Gateway for Webhook {
-    fn send<'a>(
-        &'a self,
-        device: &'a Device,
-        notification: &'a Notification,
-    ) -> BoxFuture<'a, Answer> {
-        Box::pin(self.deliver(device, notification))
+        Ok(answer(&self.wire.send(request).await?))
     }
 }
 
@@ -94,19 +80,6 @@ fn signatures(secrets: &[hmac::Key], key: &str, sent_seconds: i64, body: &str) -
     let signed = format!("{key}.{sent_seconds}.{body}");
     let one = |secret| format!("v1,{}", STANDARD.encode(hmac::sign(secret, signed.as_bytes())));
     secrets.iter().map(one).collect::<Vec<_>>().join(" ")
-}
-
-fn body(notification: &Notification) -> Value {
-    let Notification { key, title, body, fields, keep_seconds: _ } = notification;
-    let program: Map<String, Value> =
-        fields.iter().map(|(name, text)| ((*name).to_owned(), json!(text))).collect();
-    json!({
-        "type": "notification",
-        "key": key,
-        "title": title,
-        "body": body,
-        "data": program,
-    })
 }
 
 fn answer(reply: &Reply) -> Answer {
@@ -125,8 +98,7 @@ mod tests {
     /// Goal: each answer of a receiver means one thing. Method: status, then what follows.
     #[test]
     fn answers_mean_one_thing() {
-        let rejected = |code: &str| Answer::Rejected { code: code.into() };
-        let later = |code: &str| Answer::Later { code: code.into(), retry_after_ms: None };
+        let (rejected, later) = (Answer::rejected, Answer::later);
         for (status, then) in [
             (200, Answer::Accepted),
             (204, Answer::Accepted),

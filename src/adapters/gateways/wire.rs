@@ -92,6 +92,8 @@ pub struct Reply {
 /// Why nothing came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// The request could not be formed.
+    Malformed,
     Connect,
     Cut,
     TimedOut,
@@ -100,13 +102,13 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub fn answer(self) -> Answer {
-        let later = |code: &str| Answer::Later { code: code.into(), retry_after_ms: None };
+    pub fn code(self) -> &'static str {
         match self {
-            Fault::Connect => later("connect"),
-            Fault::Cut => later("cut"),
-            Fault::TimedOut => later("timeout"),
-            Fault::Private => Answer::Rejected { code: "address_private".into() },
+            Fault::Malformed => "request_malformed",
+            Fault::Connect => "connect",
+            Fault::Cut => "cut",
+            Fault::TimedOut => "timeout",
+            Fault::Private => "address_private",
         }
     }
 }
@@ -168,8 +170,10 @@ impl Wire {
         Wire { client }
     }
 
-    /// Sends and reads the reply. Every status is a reply; errors are what happened without one.
-    pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Reply, Fault> {
+    /// Sends what a builder gave and reads the reply. Every status is a reply; errors are what
+    /// happened without one.
+    pub async fn send(&self, request: http::Result<Request<Vec<u8>>>) -> Result<Reply, Fault> {
+        let request = request.map_err(|_| Fault::Malformed)?;
         let request = request.map(|body| Full::new(Cursor::new(body)));
         let exchange = async {
             let mut response = self.client.request(request).await.map_err(|it| fault(&it))?;

@@ -6,6 +6,7 @@
 
 use super::{client, settings::KafkaSettings};
 use crate::codec::headers::HeaderList;
+use crate::runtime::ports::{Destination, Publish};
 use rdkafka::{
     ClientContext,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
@@ -122,6 +123,22 @@ pub struct Outbound<'a> {
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
     pub headers: &'a HeaderList,
+}
+
+impl<'a> Outbound<'a> {
+    /// `topic`: the full name of the record's own.
+    pub fn of(record: &'a Publish, topic: &'a str) -> Self {
+        Outbound {
+            topic,
+            partition: match record.destination {
+                Destination::Partition(partition) => Some(partition),
+                Destination::ByKey => None,
+            },
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: &record.headers,
+        }
+    }
 }
 
 impl Sender {

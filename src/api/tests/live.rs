@@ -22,7 +22,7 @@ async fn events(
         request = request.header("Last-Event-ID", id);
     }
     let request = request.body(Body::empty()).expect("a request");
-    let response = desk.router.clone().oneshot(request).await.expect("infallible");
+    let response = desk.router.clone().call(request).await.expect("infallible");
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     meanwhile();

@@ -7,8 +7,6 @@ mod documents;
 mod live;
 mod paging;
 mod problems;
-#[path = "../../../tests/page/records.rs"]
-mod records;
 mod targets;
 
 use super::{
@@ -18,6 +16,7 @@ use super::{
     routes::{Settings, Shared, Turns, router},
 };
 use crate::domain::feed::FeedRecord;
+use crate::feed_records as records;
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -25,7 +24,7 @@ use axum::{
 };
 use serde_json::Value;
 use std::sync::Arc;
-use tower::ServiceExt;
+use tower_service::Service;
 
 struct Desk {
     memory: Arc<Memory>,
@@ -87,7 +86,7 @@ impl Desk {
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
-        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let response = self.router.clone().call(request).await.expect("infallible");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = to_bytes(response.into_body(), 1 << 22).await.expect("a body");
         Reply { status, headers, text: String::from_utf8(bytes.to_vec()).expect("UTF-8") }

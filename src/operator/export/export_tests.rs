@@ -12,6 +12,7 @@ use crate::operator::export::{
     manifest::Manifest,
     tables::{EVENT_TABLE, POSTING_TABLE, event, legs_of},
 };
+use crate::scratch::Scratch;
 use parquet::{
     file::reader::{FileReader, SerializedFileReader},
     record::RowAccessor,
@@ -68,7 +69,7 @@ fn export(folder: &Path, unmask: bool) -> Vec<Written> {
 /// Method: three days of postings, rows counted and added up by another way of reading.
 #[test]
 fn files_hold_what_was_posted() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Scratch::new();
     let written = export(folder.path(), true);
     let names: Vec<&str> = written.iter().map(|it| it.path.as_str()).collect();
     assert_eq!(
@@ -117,7 +118,7 @@ fn files_hold_what_was_posted() {
 /// into one folder and once into another, all bytes compared; texts only on request.
 #[test]
 fn again_is_the_same() {
-    let (one, other) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("other"));
+    let (one, other) = (Scratch::new(), Scratch::new());
     export(one.path(), false);
     let first = bytes(one.path());
     export(one.path(), false);
@@ -151,7 +152,7 @@ fn bytes(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 /// ticks, a range of one day, a clock that runs back.
 #[test]
 fn days_by_the_clock() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = Scratch::new();
     let only = Some(Day(11));
     let mut days = Days::new(&POSTING_TABLE, folder.path(), 0, (only, only));
     let rows = |day| Some(legs_of(&set(day, 1), "1:0:0:0", false));

@@ -8,8 +8,8 @@
 use super::{Origin, audience::members, head::Change, head::Head, text::clean};
 use crate::{
     domain::{
-        command::{CommandKind, CreditKind, DebitKind},
-        event::Event,
+        command::{CreditKind, DebitKind},
+        event::{AccountCredited, AccountDebited, CommandDeclined},
         feed::{
             Audience, FeedBody, FeedItem, FeedRecord, ItemChange, ItemKind, ItemStatus,
             TimelineStep,
@@ -20,75 +20,59 @@ use crate::{
 };
 
 /// What is shown of a booking.
-struct Shown<'e> {
+pub(super) struct Shown<'e> {
     kind: ItemKind,
     amount_minor: i64,
     text: &'e str,
     reason: Option<Reason>,
 }
 
-pub(super) fn show(head: &Head, origin: &Origin) -> Transition<Change, FeedRecord> {
-    let effects = match shown(&origin.event.body) {
-        Some(shown) => members(head, None)
-            .map(|(audience, customer_id)| {
-                origin.record(customer_id, FeedBody::Item(item(origin, &shown, audience)))
-            })
-            .collect(),
-        None => Vec::new(),
-    };
+pub(super) fn show(head: &Head, origin: &Origin, shown: &Shown) -> Transition<Change, FeedRecord> {
+    let effects = members(head, None)
+        .map(|(audience, customer_id)| {
+            origin.record(customer_id, FeedBody::Item(Box::new(item(origin, shown, audience))))
+        })
+        .collect();
     Transition { change: None, effects }
 }
 
-fn shown(body: &Event) -> Option<Shown<'_>> {
-    match body {
-        Event::AccountCredited(e) => Some(Shown {
-            kind: match e.kind {
-                CreditKind::Interest => ItemKind::Interest,
-                CreditKind::CashIn
-                | CreditKind::TransferIn
-                | CreditKind::Opening
-                | CreditKind::Other => ItemKind::Credit,
-            },
-            amount_minor: e.amount_minor,
-            text: &e.text,
-            reason: None,
-        }),
-        Event::AccountDebited(e) => Some(Shown {
-            kind: match e.kind {
-                DebitKind::Fee => ItemKind::Fee,
-                DebitKind::CashOut
-                | DebitKind::TransferOut
-                | DebitKind::StandingOrder
-                | DebitKind::Other => ItemKind::Debit,
-            },
-            amount_minor: e.amount_minor,
-            text: &e.text,
-            reason: None,
-        }),
-        Event::CommandDeclined(e) if e.kind == CommandKind::Debit => Some(Shown {
-            kind: ItemKind::Debit,
-            amount_minor: e.amount_minor,
-            text: "",
-            reason: Some(e.reason),
-        }),
-        Event::AccountOpened(_)
-        | Event::AccountChanged(_)
-        | Event::HolderChanged(_)
-        | Event::CardChanged(_)
-        | Event::PaymentAuthorised(_)
-        | Event::PaymentDeclined(_)
-        | Event::PaymentReversed(_)
-        | Event::HoldExpired(_)
-        | Event::PaymentPresented(_)
-        | Event::PresentmentReversed(_)
-        | Event::RefundAuthorised(_)
-        | Event::PaymentRefunded(_)
-        | Event::OriginalNotFound(_)
-        | Event::CommandDeclined(_)
-        | Event::MovedToSuspense(_)
-        | Event::MessageRepeated(_)
-        | Event::MessageConflicted(_)
-        | Event::Tick(_) => None,
+pub(super) fn credited(event: &AccountCredited) -> Shown<'_> {
+    Shown {
+        kind: match event.kind {
+            CreditKind::Interest => ItemKind::Interest,
+            CreditKind::CashIn
+            | CreditKind::TransferIn
+            | CreditKind::Opening
+            | CreditKind::Other => ItemKind::Credit,
+        },
+        amount_minor: event.amount_minor,
+        text: &event.text,
+        reason: None,
+    }
+}
+
+pub(super) fn debited(event: &AccountDebited) -> Shown<'_> {
+    Shown {
+        kind: match event.kind {
+            DebitKind::Fee => ItemKind::Fee,
+            DebitKind::CashOut
+            | DebitKind::TransferOut
+            | DebitKind::StandingOrder
+            | DebitKind::Other => ItemKind::Debit,
+        },
+        amount_minor: event.amount_minor,
+        text: &event.text,
+        reason: None,
+    }
+}
+
+/// Of a debit; nobody sees that another command was refused.
+pub(super) fn declined(event: &CommandDeclined) -> Shown<'_> {
+    Shown {
+        kind: ItemKind::Debit,
+        amount_minor: event.amount_minor,
+        text: "",
+        reason: Some(event.reason),
     }
 }
 

@@ -68,8 +68,7 @@ pub(super) fn card(
         let former = relation(&head.holders, &head.cards, customer_id);
         told(origin, customer_id, former, relation(&head.holders, &cards, customer_id))
     };
-    let effects =
-        loser.iter().chain([&changed.customer_id]).filter_map(|customer| tell(customer)).collect();
+    let effects = loser.iter().chain([&changed.customer_id]).filter_map(tell).collect();
     Transition { change: Some(Change::Cards(cards)), effects }
 }
 

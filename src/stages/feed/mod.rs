@@ -29,7 +29,7 @@ use super::{
     AnswerOf, Cause, Context, Outgoing, ReadRow, Refused, RowOf, Scope, Stage, Topic, Transition,
 };
 use crate::domain::{
-    command::Tick,
+    command::{CommandKind, Tick},
     event::{AccountEvent, Balances, Event},
     feed::{BalanceAfter, FeedBody, FeedRecord},
     ids::{CustomerId, PaymentId},
@@ -170,13 +170,16 @@ fn show(context: &Context<Rules>, head: &Head, event: &AccountEvent) -> Step {
         | Event::PresentmentReversed(_)
         | Event::RefundAuthorised(_)
         | Event::PaymentRefunded(_) => payment::show(head, &origin),
-        Event::AccountCredited(_) | Event::AccountDebited(_) | Event::CommandDeclined(_) => {
-            Ok(booking::show(head, &origin))
+        Event::AccountCredited(e) => Ok(booking::show(head, &origin, &booking::credited(e))),
+        Event::AccountDebited(e) => Ok(booking::show(head, &origin, &booking::debited(e))),
+        Event::CommandDeclined(e) if e.kind == CommandKind::Debit => {
+            Ok(booking::show(head, &origin, &booking::declined(e)))
         }
         Event::HolderChanged(changed) => Ok(holding::holder(head, &origin, changed)),
         Event::CardChanged(changed) => Ok(holding::card(head, &origin, changed)),
         Event::AccountOpened(_)
         | Event::AccountChanged(_)
+        | Event::CommandDeclined(_)
         | Event::OriginalNotFound(_)
         | Event::Tick(_) => Ok(NOTHING),
         Event::MovedToSuspense(e) => Ok(touch(head, event, e.payment_id.as_ref())),

@@ -99,7 +99,7 @@ fn items(
             item.timeline = Vec::with_capacity(history.len() + 1);
             item.timeline.extend_from_slice(history);
             extend(&mut item.timeline, change.step);
-            origin.record(customer_id, FeedBody::Item(item))
+            origin.record(customer_id, FeedBody::Item(Box::new(item)))
         })
         .collect()
 }

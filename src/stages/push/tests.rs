@@ -24,7 +24,7 @@ fn told(item: FeedItem) -> Option<Obligation> {
         log_time: LogTime(5),
         partition: 0,
         offset: 9,
-        body: FeedBody::Item(item),
+        body: FeedBody::Item(Box::new(item)),
     };
     obligation(&record, "3:0:9:0:a1", 77)
 }

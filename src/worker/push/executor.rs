@@ -169,14 +169,10 @@ impl Executor {
     }
 
     fn take_in(&mut self, first: Arrival) {
-        let mut next = Some(first);
-        let mut turns = 0;
-        while let Some(arrival) = next.take() {
-            self.handle(arrival);
-            turns += 1;
-            if turns < TURN_ARRIVALS {
-                next = self.arrivals.try_recv().ok();
-            }
+        self.handle(first);
+        for _ in 1..TURN_ARRIVALS {
+            let Ok(next) = self.arrivals.try_recv() else { break };
+            self.handle(next);
         }
     }
 

@@ -22,7 +22,7 @@ use crate::domain::{
 use crate::runtime::{
     dispatch::{Arrival, DispatchPorts},
     failure::{Class, pauses},
-    ports::{Destination, Publish, PublishTopic},
+    ports::{Publish, PublishTopic},
     telemetry::{self, StageMeters},
 };
 use crate::stages::push::NAME;
@@ -115,7 +115,7 @@ impl DispatchPorts for LivePorts {
         let shared = self.shared.clone();
         let platform = device.platform;
         let Some(gateway) = self.gateways.get(&platform).cloned() else {
-            let answer = Answer::Rejected { code: "no_gateway".into() };
+            let answer = Answer::rejected("no_gateway");
             return shared.send(Arrival::Answered { attempt, answer });
         };
         let (device, notification) = (device.clone(), notification.clone());
@@ -125,8 +125,7 @@ impl DispatchPorts for LivePorts {
             let begun_ns = telemetry::steady_ns();
             let answered = tokio::time::timeout(most, gateway.send(&device, &notification)).await;
             telemetry::push_answered(platform.name(), telemetry::seconds_since(begun_ns));
-            let answer = answered
-                .unwrap_or(Answer::Later { code: "no_answer".into(), retry_after_ms: None });
+            let answer = answered.unwrap_or(Answer::later("no_answer"));
             shared.send(Arrival::Answered { attempt, answer });
         });
     }
@@ -154,17 +153,8 @@ impl DispatchPorts for LivePorts {
             PublishTopic::DeadLetters => PUSH_DEAD_LETTERS,
             PublishTopic::Output(topic) => topic,
         };
-        let outbound = Outbound {
-            topic: &format!("{}{}", self.topic_prefix, topic.0),
-            partition: match record.destination {
-                Destination::Partition(partition) => Some(partition),
-                Destination::ByKey => None,
-            },
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            headers: &record.headers,
-        };
-        if let Err(error) = self.sender.send(outbound, &acks) {
+        let topic = format!("{}{}", self.topic_prefix, topic.0);
+        if let Err(error) = self.sender.send(Outbound::of(&record, &topic), &acks) {
             crate::worker::end_process(&error.to_string());
         }
     }
