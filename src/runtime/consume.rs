@@ -163,14 +163,12 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
         let Some(decided) = self.decide_due(due, raw) else { return Progress::Blocked };
         self.log_time_text = headers::ce_time(tick.time);
         self.fresh_ticks.push_back(raw.offset);
-        let passed_on = S::PASS_ON.map(|pass_on| pass_on(tick));
         #[cfg(test)]
-        let passed_on = match sabotage::on(Bug::PassedOnByWorkersClock) {
-            true => S::PASS_ON.map(|pass_on| {
-                pass_on(Tick { time: tick.time.plus_ms(sabotage::worker()), ..tick })
-            }),
-            false => passed_on,
+        let tick = match sabotage::on(Bug::PassedOnByWorkersClock) {
+            true => Tick { time: tick.time.plus_ms(sabotage::worker()), ..tick },
+            false => tick,
         };
+        let passed_on = S::PASS_ON.map(|pass_on| pass_on(tick));
         #[cfg(test)]
         let (decided, passed_on) = match sabotage::on(Bug::PassedOnLast) {
             true => {
