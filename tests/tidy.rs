@@ -94,7 +94,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &["adapters/", "api/", "worker/", "operator/", "load/", "fake_gateway/", "bin/auditor/"],
     ),
     ("toml", &["codec/", "config/"]),
-    ("tower_service", &["adapters/gateways/"]),
+    ("tower_service", &["adapters/gateways/", "api/tests/"]),
     ("tracing", &["*"]),
     ("tracing_subscriber", &["logging.rs"]),
     ("ureq", &["load/"]),
