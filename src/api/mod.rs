@@ -8,7 +8,8 @@
 //! `routes` what there is; `access` who may ask; `query`, `checks` what is taken; `feed`, `stream`,
 //! `devices`, `preferences` the answers; `shapes`, `money` their form; `problem` errors; `position`
 //! the consistency token; `live` the fan-out; `ports` what it needs, `stored` and `tail` from
-//! servers, `memory` without; `page` the three files of the page.
+//! servers, `memory` without; `page` the three files of the page;
+//! `watched` what is counted.
 
 pub mod access;
 mod checks;
@@ -28,6 +29,7 @@ pub mod shapes;
 pub mod stored;
 mod stream;
 mod tail;
+mod watched;
 
 #[cfg(test)]
 mod tests;

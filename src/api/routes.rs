@@ -11,7 +11,7 @@ use super::{
     ports::{FeedReader, Positions, TargetStore},
     preferences,
     problem::{self, ProblemBody},
-    query, stream,
+    query, stream, watched,
 };
 use crate::domain::ids::CustomerId;
 use axum::{
@@ -121,5 +121,6 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .layer(DefaultBodyLimit::max(query::BODY_BYTES_MAX))
         .layer(from_fn(problem::render))
         .layer(from_fn(access::strict))
+        .layer(from_fn(watched::watch))
         .with_state(shared)
 }

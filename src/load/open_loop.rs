@@ -103,8 +103,13 @@ impl Pace {
         Self { start_us: now_us() + 10_000, every_us, sent: 0, lag_us_max: 0 }
     }
 
+    /// When the next command is planned, however late it is sent.
+    pub fn next_us(&self) -> i64 {
+        self.start_us + (self.sent as f64 * self.every_us) as i64
+    }
+
     pub fn send(&mut self, lane: &mut Lane, taps: &mut AuthoriseOnly) -> Outcome<()> {
-        let planned_us = self.start_us + (self.sent as f64 * self.every_us) as i64;
+        let planned_us = self.next_us();
         let ahead_us = planned_us - now_us();
         if ahead_us > 0 {
             std::thread::park_timeout(Duration::from_micros(ahead_us as u64));

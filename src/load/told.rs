@@ -250,7 +250,7 @@ fn measure_one(
     let items_before = bench::ends_of(config, FEED_ITEMS)?;
     let mut pace = Pace::start(settings.latency_rate);
     let warmup_seconds = warm_up(settings, &mut pace, lane, taps)?;
-    let warm_from_us = telemetry::now_us();
+    let first_us = pace.next_us();
     pace.lag_us_max = 0;
     let before = cpu_of(settings, Some(worker.pid()));
     let begun_ns = telemetry::steady_ns();
@@ -261,7 +261,7 @@ fn measure_one(
     let seconds = telemetry::seconds_since(begun_ns);
     let after = cpu_of(settings, Some(worker.pid()));
     lane.settle();
-    let planned = planned_times(config, &items_before, taps_measured, warm_from_us)?;
+    let planned = planned_times(config, &items_before, taps_measured, first_us)?;
     let (mut latency, mut pushes) = (Latency::default(), 0);
     let deadline_ms = telemetry::steady_ms() + 30_000;
     let mut first: HashMap<String, i64> = HashMap::new();
@@ -300,13 +300,13 @@ fn measure_one(
     })
 }
 
-/// Planned time by obligation, of the items that came of taps planned after the warm-up; waits until
+/// Planned time by obligation, of the items that came of taps planned from `first_us` on; waits until
 /// all are there.
 fn planned_times(
     config: &Config,
     from: &BTreeMap<i32, i64>,
     taps: u64,
-    warm_from_us: i64,
+    first_us: i64,
 ) -> Outcome<HashMap<String, i64>> {
     let reader = Reader::open(&config.kafka, "tapline.producer").map_err(text)?;
     let starts: Vec<(i32, i64)> = from.iter().map(|(partition, at)| (*partition, *at)).collect();
@@ -321,8 +321,7 @@ fn planned_times(
             continue;
         };
         let (Some(at_us), Some(id)) = (planned_of(&raw), raw.source()) else { continue };
-        // The first tap after the warm-up was planned a moment before it.
-        if at_us >= warm_from_us - 5_000 {
+        if at_us >= first_us {
             planned.insert(id.to_string(), at_us);
         }
     }

@@ -35,6 +35,8 @@ pub const PUSH_BREAKER: &str = "tapline_push_breaker";
 pub const PUSH_UNDER_WAY: &str = "tapline_push_under_way";
 pub const PUSH_WAITING: &str = "tapline_push_waiting";
 pub const PUSH_OLDEST_SECONDS: &str = "tapline_push_oldest_seconds";
+pub const API_REQUESTS_TOTAL: &str = "tapline_api_requests_total";
+pub const API_ANSWER_SECONDS: &str = "tapline_api_answer_seconds";
 pub const REPLAY_PROGRESS_RATIO: &str = "tapline_replay_progress_ratio";
 pub const BUILD_INFO: &str = "tapline_build_info";
 
@@ -52,6 +54,7 @@ pub mod label {
     pub const FROM: &str = "from";
     pub const TO: &str = "to";
     pub const GATEWAY: &str = "gateway";
+    pub const ROUTE: &str = "route";
     pub const REPLAY: &str = "replay";
     pub const VERSION: &str = "version";
     pub const COMMIT: &str = "commit";
@@ -133,6 +136,8 @@ pub const METRICS: &[Metric] = &[
     metric(PUSH_UNDER_WAY, G, Unit::Count, &[GATEWAY], "Requests at a gateway that wait for their answer"),
     metric(PUSH_WAITING, G, Unit::Count, &[], "Pushes that have not ended"),
     metric(PUSH_OLDEST_SECONDS, G, Unit::Seconds, &[], "Age of the oldest of them since its command; at push.age_max it is dropped"),
+    metric(API_REQUESTS_TOTAL, C, Unit::Count, &[ROUTE, CODE], "Requests of the feed's API and page, by HTTP status"),
+    metric(API_ANSWER_SECONDS, H, Unit::Seconds, &[ROUTE], "Time from such a request to the beginning of its answer"),
     metric(REPLAY_PROGRESS_RATIO, G, Unit::Count, &[REPLAY], "Share of a replay that is done, 0 to 1"),
     metric(BUILD_INFO, G, Unit::Count, &[VERSION, COMMIT, LIBRDKAFKA], "Always 1; the labels say what runs"),
 ];
@@ -247,6 +252,13 @@ pub fn push_waiting(obligations: usize, oldest_ms: i64) {
     gauge!(PUSH_OLDEST_SECONDS).set(oldest_ms.max(0) as f64 / 1_000.0);
 }
 
+/// `route`: as declared, never as asked, or every customer would be a label.
+pub fn api_answered(route: &str, status: u16, seconds: f64) {
+    let code = status.to_string();
+    counter!(API_REQUESTS_TOTAL, ROUTE => route.to_owned(), CODE => code).increment(1);
+    histogram!(API_ANSWER_SECONDS, ROUTE => route.to_owned()).record(seconds);
+}
+
 pub fn replay_progress(replay: &str, ratio: f64) {
     gauge!(REPLAY_PROGRESS_RATIO, REPLAY => replay.to_owned()).set(ratio);
 }
@@ -326,6 +338,8 @@ mod tests {
             "tapline_push_under_way gauge gateway",
             "tapline_push_waiting gauge ",
             "tapline_push_oldest_seconds gauge ",
+            "tapline_api_requests_total counter route,code",
+            "tapline_api_answer_seconds histogram route",
             "tapline_replay_progress_ratio gauge replay",
             "tapline_build_info gauge version,commit,librdkafka",
         ];

@@ -105,6 +105,7 @@ fn metrics_show_buckets_and_gauges() {
         telemetry::push_answered("fcm", 0.2);
         telemetry::push_gateway("fcm", "closed", 3);
         telemetry::push_waiting(4, 1_500);
+        telemetry::api_answered("/v1/customers/{customer}/feed", 200, 0.02);
         telemetry::replay_progress("r1", 0.5);
         telemetry::build("1.2.3", "abc", "2.12.1");
         let board = HealthBoard::new(&["feed"]);

@@ -39,3 +39,32 @@ async fn who_may_ask() {
         assert_eq!((ask("/").await.status, ask("/openapi.json").await.status), (200, 200));
     }
 }
+
+/// Goal: requests are counted by their route and end, and no customer becomes a label. Method: a
+/// recorder of the test's own; an answer, a refusal, a path that is none.
+#[test]
+fn requests_are_counted() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let page = recorder.handle();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let desk = Desk::new(Access::Open);
+            for path in ["/v1/customers/cust-7/devices", "/v1/customers/cust-8/feed?limit=x", "/x"]
+            {
+                desk.get(path).await;
+            }
+        });
+    });
+    let page = page.render();
+    for labels in [
+        r#"{route="/v1/customers/{customer}/devices",code="200"} 1"#,
+        r#"{route="/v1/customers/{customer}/feed",code="400"} 1"#,
+        r#"{route="none",code="404"} 1"#,
+    ] {
+        let line = format!("tapline_api_requests_total{labels}");
+        assert!(page.lines().any(|it| it == line), "no {line} in\n{page}");
+    }
+    assert!(page.contains("tapline_api_answer_seconds"), "{page}");
+    assert!(!page.contains("cust-"), "{page}");
+}
