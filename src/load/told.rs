@@ -233,7 +233,7 @@ fn measure_pushes(
     let mut runs = Vec::new();
     for round in 1..=settings.rounds {
         say(&format!("push {round} of {}: {} taps/s", settings.rounds, settings.latency_rate));
-        let run = measure_one(config, settings, (&gateway, &worker), (taps, lane))?;
+        let run = measure_one(config, settings, (&gateway, &mut worker), (taps, lane))?;
         say(&format!("  {}", run.percentiles));
         runs.push(run);
     }
@@ -244,14 +244,18 @@ fn measure_pushes(
 fn measure_one(
     config: &Config,
     settings: &Settings,
-    (gateway, worker): (&FakeGateway, &Worker),
+    (gateway, worker): (&FakeGateway, &mut Worker),
     (taps, lane): (&mut AuthoriseOnly, &mut Lane),
 ) -> Outcome<PushRun> {
     let items_before = bench::ends_of(config, FEED_ITEMS)?;
     let mut pace = Pace::start(settings.latency_rate);
     let warmup_seconds = warm_up(settings, &mut pace, lane, taps)?;
+    // A backlog of a machine that was still compiling is not the rate's.
+    lane.settle();
+    await_stage(worker, "feed", &bench::ends_of(config, EVENTS)?)?;
+    await_stage(worker, "push", &bench::ends_of(config, FEED_ITEMS)?)?;
+    let mut pace = Pace::start(settings.latency_rate);
     let first_us = pace.next_us();
-    pace.lag_us_max = 0;
     let before = cpu_of(settings, Some(worker.pid()));
     let begun_ns = telemetry::steady_ns();
     let taps_measured = settings.latency_rate * settings.latency_seconds;
