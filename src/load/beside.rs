@@ -6,7 +6,7 @@
 
 use super::{
     bench::{Outcome, text},
-    closing::{NETWORK, PREFIX},
+    closing::{MORNING, NETWORK, PREFIX},
     lane::Lane,
     workers::Worker,
 };
@@ -144,9 +144,11 @@ impl Watch {
     }
 }
 
+/// Sent on the morning of the day: what was sent long before would leave its account at the next
+/// tick, and a close would be measured beside that.
 pub fn command(account: &str, message: &str, body: Command) -> AccountCommand {
     let message_id = format!("{account}-{message}").into();
-    AccountCommand { account_id: account.into(), message_id, sent_at: LogTime(1), body }
+    AccountCommand { account_id: account.into(), message_id, sent_at: MORNING, body }
 }
 
 #[cfg(test)]

@@ -34,15 +34,21 @@ use std::{
     time::Duration,
 };
 
-/// A network and day of the rules that every installation starts with, and its cut-offs in minutes.
+/// A network and day of the rules that every installation starts with, and its cut-offs.
 pub(super) const NETWORK: &str = "visa";
-const BUSINESS_DAY: &str = "2026-11-23";
-const MORNING: i64 = 540;
-const NOON: i64 = 720;
-const END: i64 = 1_440;
+/// 23 November 2026.
+const DAY: Day = Day(20_780);
+pub(super) const MORNING: LogTime = at(540);
+const NOON: LogTime = at(720);
+const END: LogTime = at(1_440);
 pub(super) const PREFIX: &str = "load-a";
 /// The least stretch that a rate during the close is taken over.
 const DURING_MS_MIN: u64 = 2_000;
+
+/// That minute of the day.
+const fn at(minute: i64) -> LogTime {
+    LogTime(DAY.0 as i64 * DAY_MS + minute * 60_000)
+}
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -132,7 +138,6 @@ pub fn run(
         config,
         settings,
         currency: Currency::parse("EUR").ok_or("EUR is a currency")?,
-        day: Day::parse(BUSINESS_DAY).ok_or("the business day is a day")?,
         lane: Lane::open(&config.kafka).map_err(text)?,
         reader: Reader::open(&config.kafka, "tapline.producer").map_err(text)?,
         worker: start.spawn().map_err(text)?,
@@ -158,7 +163,7 @@ pub fn run(
     let closing = run.close()?;
     let second = Watch::open(config)?;
     run.tick(END)?;
-    let rest = second.closed(run.cutoff(END), &mut run.worker)?;
+    let rest = second.closed(END, &mut run.worker)?;
     let (found, sent) = (closing.items + rest, settings.lines + closing.streamed);
     if found != sent as i64 {
         return Err(format!("{sent} items were sent and {found} stand in the day's windows"));
@@ -193,7 +198,6 @@ struct Run<'a> {
     config: &'a Config,
     settings: &'a Settings,
     currency: Currency,
-    day: Day,
     lane: Lane,
     reader: Reader,
     worker: Worker,
@@ -209,12 +213,7 @@ struct Closing {
 }
 
 impl Run<'_> {
-    fn cutoff(&self, minute: i64) -> LogTime {
-        LogTime(i64::from(self.day.0) * DAY_MS + minute * 60_000)
-    }
-
-    fn tick(&mut self, minute: i64) -> Outcome<()> {
-        let time = self.cutoff(minute);
+    fn tick(&mut self, time: LogTime) -> Outcome<()> {
         let tick = Tick { time, rules_version: 1, logic_version: 1 };
         self.lane.tick(tick).map_err(text)?;
         self.lane.settle();
@@ -248,7 +247,7 @@ impl Run<'_> {
             kind: FileKind::Clearing,
             network: NETWORK.into(),
             file_id: "bench".into(),
-            business_date: self.day,
+            business_date: DAY,
             currency: self.currency,
             cycle: None,
         };
@@ -299,7 +298,7 @@ impl Run<'_> {
                 sleep(around);
                 let tick_ns = telemetry::steady_ns();
                 self.tick(NOON)?;
-                let items = watch.closed(self.cutoff(NOON), &mut self.worker)?;
+                let items = watch.closed(NOON, &mut self.worker)?;
                 let closed_ns = telemetry::steady_ns();
                 sleep(around.max(Duration::from_millis(DURING_MS_MIN)));
                 Ok::<_, String>((tick_ns, closed_ns, items))

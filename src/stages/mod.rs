@@ -151,6 +151,9 @@ pub struct ReadRow {
 /// Which row an output is, if it is one.
 pub type RowOf<O> = fn(&O) -> Option<ReadRow>;
 
+/// A tick as an output `O`.
+pub type TickOf<O> = fn(Tick) -> Outgoing<O>;
+
 /// What is answered to a diverted record of the key with that head; `None` where nobody waits.
 pub type AnswerOf<S> = fn(
     &Context<<S as Stage>::Rules>,
@@ -208,7 +211,7 @@ pub trait Stage: Send + Sync + 'static {
     const READ_ROW: Option<RowOf<Self::Output>>;
     /// The tick as it is passed on to readers that keep the same clock; `None`: this stage's
     /// readers have no ticks.
-    const PASS_ON: Option<fn(Tick) -> Outgoing<Self::Output>>;
+    const PASS_ON: Option<TickOf<Self::Output>>;
     /// The answer to a record that waits for one while its key is diverted to the dead letters;
     /// `None`: nobody waits for an answer to any record of the input.
     const DIVERTED: Option<AnswerOf<Self>>;
