@@ -67,6 +67,14 @@ pub fn install_metrics(gauge_idle: Duration) -> Result<PrometheusHandle, String>
     Ok(handle)
 }
 
+/// The metrics page of what `run` counts, for tests anywhere.
+#[cfg(test)]
+pub fn page_of(run: impl FnOnce()) -> String {
+    let recorder = recorder(Duration::from_secs(60)).expect("buckets");
+    metrics::with_local_recorder(&recorder, run);
+    recorder.handle().render()
+}
+
 /// Every histogram gets its buckets by its full name: the exporter tries suffixes in alphabetical
 /// order, so that a short suffix would hide a longer one.
 fn recorder(gauge_idle: Duration) -> Result<PrometheusRecorder, String> {

@@ -1,6 +1,7 @@
 //! Who is let in.
 
 use super::*;
+use crate::runtime::telemetry;
 
 /// Goal: a token is needed where there is one, and a loopback listener without one is not fooled by
 /// another host's name. Method: a table of (access, header, value, status).
@@ -40,14 +41,12 @@ async fn who_may_ask() {
     }
 }
 
-/// Goal: requests are counted by their route and end, and no customer becomes a label. Method: a
-/// recorder of the test's own; an answer, a refusal, a path that is none.
+/// Goal: requests are counted by their route and end, and no customer becomes a label. Method: the
+/// metrics page after an answer, a refusal and a path that is none.
 #[test]
 fn requests_are_counted() {
-    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-    let page = recorder.handle();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    metrics::with_local_recorder(&recorder, || {
+    let page = crate::adapters::http::page_of(|| {
         runtime.block_on(async {
             let desk = Desk::new(Access::Open);
             for path in ["/v1/customers/cust-7/devices", "/v1/customers/cust-8/feed?limit=x", "/x"]
@@ -56,15 +55,14 @@ fn requests_are_counted() {
             }
         });
     });
-    let page = page.render();
     for labels in [
         r#"{route="/v1/customers/{customer}/devices",code="200"} 1"#,
         r#"{route="/v1/customers/{customer}/feed",code="400"} 1"#,
         r#"{route="none",code="404"} 1"#,
     ] {
-        let line = format!("tapline_api_requests_total{labels}");
+        let line = format!("{}{labels}", telemetry::API_REQUESTS_TOTAL);
         assert!(page.lines().any(|it| it == line), "no {line} in\n{page}");
     }
-    assert!(page.contains("tapline_api_answer_seconds"), "{page}");
+    assert!(page.contains(telemetry::API_ANSWER_SECONDS), "{page}");
     assert!(!page.contains("cust-"), "{page}");
 }
