@@ -86,9 +86,7 @@ async fn probes_answer_by_the_board() {
 /// partitions is there. Method: record one of each into a recorder of the test's own, render.
 #[test]
 fn metrics_show_buckets_and_gauges() {
-    let recorder = recorder(GAUGE_IDLE).expect("buckets");
-    let handle = recorder.handle();
-    metrics::with_local_recorder(&recorder, || {
+    let page = page_of(|| {
         telemetry::describe_all();
         let meters = StageMeters::new("feed");
         meters.applied.increment(3);
@@ -113,7 +111,6 @@ fn metrics_show_buckets_and_gauges() {
         card.update(|report| (report.position, report.log_end) = (Some(40), Some(42)));
         refresh_gauges(&board.snapshot(0), 0);
     });
-    let page = handle.render();
     for (name, rest) in [
         (telemetry::RECORDS_TOTAL, r#"{stage="feed",outcome="applied"} 3"#),
         (telemetry::STEP_DURATION_SECONDS, r#"_bucket{stage="feed",le="0.0000025"} 1"#),
