@@ -25,7 +25,7 @@ use crate::domain::{
 use crate::runtime::sabotage::{self, Bug};
 use crate::stages::authorisation::{self, Authorisation, COMMANDS, Change, EVENTS, Output};
 use crate::stages::{
-    AnswerOf, Cause, Context, Flow, Outgoing, ReadRow, Refused, RowOf, Scope, Stage, Topic,
+    AnswerOf, Cause, Context, Flow, Outgoing, ReadRow, Refused, RowOf, Scope, Stage, TickOf, Topic,
     Transition,
 };
 use std::collections::BTreeSet;
@@ -58,7 +58,7 @@ impl Stage for SimStage {
     const OUTPUTS: &'static [Topic] = &[EVENTS, COMMANDS, PARTS, ITEMS];
     const LOGIC_VERSIONS: &'static [i32] = Authorisation::LOGIC_VERSIONS;
     const READ_ROW: Option<RowOf<SimOutput>> = Some(read_row);
-    const PASS_ON: Option<fn(Tick) -> Outgoing<SimOutput>> = Some(pass_on);
+    const PASS_ON: Option<TickOf<SimOutput>> = Some(pass_on);
     const DIVERTED: Option<AnswerOf<Self>> = Some(diverted);
 
     type Input = AccountCommand;

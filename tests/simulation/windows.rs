@@ -12,7 +12,7 @@ use crate::codec::{DecodeError, StageCodec, avro::FRAME_BYTES, raw::RawRecord, s
 use crate::domain::command::Tick;
 use crate::domain::{payment::ItemId, rules::Rules, time::LogTime};
 use crate::stages::{
-    AnswerOf, Cause, Context, Outgoing, Refused, RowOf, Scope, Stage, Topic, Transition,
+    AnswerOf, Cause, Context, Outgoing, Refused, RowOf, Scope, Stage, TickOf, Topic, Transition,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +45,7 @@ impl Stage for SimWindows {
     const LOGIC_VERSIONS: &'static [i32] = &[1];
     const TICKS: bool = false;
     const READ_ROW: Option<RowOf<Closed>> = None;
-    const PASS_ON: Option<fn(Tick) -> Outgoing<Closed>> = None;
+    const PASS_ON: Option<TickOf<Closed>> = None;
     const DIVERTED: Option<AnswerOf<Self>> = None;
 
     type Input = PartRecord;

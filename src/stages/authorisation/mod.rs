@@ -29,7 +29,7 @@ mod suspense;
 pub use change::Change;
 
 use super::{
-    AnswerOf, Cause, Context, Flow, Outgoing, Poison, Refused, RowOf, Scope, Stage, Topic,
+    AnswerOf, Cause, Context, Flow, Outgoing, Poison, Refused, RowOf, Scope, Stage, TickOf, Topic,
     Transition,
 };
 use crate::domain::{
@@ -68,7 +68,7 @@ impl Stage for Authorisation {
     const OUTPUTS: &'static [Topic] = &[EVENTS, COMMANDS];
     const LOGIC_VERSIONS: &'static [i32] = &[1];
     const READ_ROW: Option<RowOf<Output>> = None;
-    const PASS_ON: Option<fn(Tick) -> Outgoing<Output>> = Some(pass_on);
+    const PASS_ON: Option<TickOf<Output>> = Some(pass_on);
     const DIVERTED: Option<AnswerOf<Self>> = Some(diverted);
 
     type Input = AccountCommand;

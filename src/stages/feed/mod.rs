@@ -26,10 +26,11 @@ mod side_rows;
 pub use head::Head;
 
 use super::{
-    AnswerOf, Cause, Context, Outgoing, ReadRow, Refused, RowOf, Scope, Stage, Topic, Transition,
+    AnswerOf, Cause, Context, Outgoing, ReadRow, Refused, RowOf, Scope, Stage, TickOf, Topic,
+    Transition,
 };
 use crate::domain::{
-    command::{CommandKind, Tick},
+    command::CommandKind,
     event::{AccountEvent, Balances, Event},
     feed::{BalanceAfter, FeedBody, FeedRecord},
     ids::{CustomerId, PaymentId},
@@ -66,7 +67,7 @@ impl Stage for Feed {
     const LOGIC_VERSIONS: &'static [i32] = &[1];
     const READ_ROW: Option<RowOf<FeedRecord>> = Some(read_row);
     /// Customers' records keep no clock.
-    const PASS_ON: Option<fn(Tick) -> Outgoing<FeedRecord>> = None;
+    const PASS_ON: Option<TickOf<FeedRecord>> = None;
     const DIVERTED: Option<AnswerOf<Self>> = None;
 
     type Input = AccountEvent;

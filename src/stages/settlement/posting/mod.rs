@@ -13,7 +13,6 @@ mod account;
 mod table;
 
 use crate::domain::{
-    command::Tick,
     event::{AccountEvent, Event},
     ledger::{Address, BalanceAfter, LedgerAccount, PostingSet},
     money::Currency,
@@ -22,8 +21,7 @@ use crate::domain::{
     time::LogTime,
 };
 use crate::stages::{
-    AnswerOf, Cause, Context, Flow, Outgoing, Poison, Refused, RowOf, Scope, Stage, Topic,
-    Transition,
+    AnswerOf, Cause, Context, Flow, Poison, Refused, RowOf, Scope, Stage, TickOf, Topic, Transition,
 };
 use part::{Counted, Part};
 use serde::{Deserialize, Serialize};
@@ -97,7 +95,7 @@ impl Stage for Posting {
     const LOGIC_VERSIONS: &'static [i32] = &[1];
     const READ_ROW: Option<RowOf<Output>> = None;
     /// Who reads postings or parts keeps no clock.
-    const PASS_ON: Option<fn(Tick) -> Outgoing<Output>> = None;
+    const PASS_ON: Option<TickOf<Output>> = None;
     const DIVERTED: Option<AnswerOf<Self>> = None;
 
     type Input = AccountEvent;

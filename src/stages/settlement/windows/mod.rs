@@ -20,7 +20,6 @@ pub use parts::window_content;
 pub use window::{Status, Window};
 
 use crate::domain::{
-    command::Tick,
     money::Currency,
     rules::Rules,
     settlement::{SettlementInput, SettlementRecord},
@@ -28,7 +27,7 @@ use crate::domain::{
     window::WindowEvent,
 };
 use crate::stages::{
-    AnswerOf, Cause, Context, Flow, Outgoing, Refused, RowOf, Scope, Stage, Topic, Transition,
+    AnswerOf, Cause, Context, Flow, Refused, RowOf, Scope, Stage, TickOf, Topic, Transition,
 };
 use draft::Draft;
 
@@ -50,7 +49,7 @@ impl Stage for WindowsStage {
     const LOGIC_VERSIONS: &'static [i32] = &[1];
     const TICKS: bool = false;
     const READ_ROW: Option<RowOf<WindowEvent>> = None;
-    const PASS_ON: Option<fn(Tick) -> Outgoing<WindowEvent>> = None;
+    const PASS_ON: Option<TickOf<WindowEvent>> = None;
     const DIVERTED: Option<AnswerOf<Self>> = None;
 
     type Input = SettlementRecord;
