@@ -7,26 +7,33 @@
 use super::verdict::Place;
 use std::collections::BTreeMap;
 
-/// Outcome, why where that matters, whether another owner may say otherwise, and the reason.
+/// Outcomes, each with its reason where that matters.
 ///
-/// But for the last, all pairs are right, in either order: owners differ in settings, in what they
-/// have read by then and in the time at which they look, and a former owner's word may come late.
-type Known = (&'static str, Option<&'static str>, bool, &'static str);
-
+/// All pairs may stand beside each other, in either order, but for the last one's: owners differ in
+/// settings, in what they have read by then and in the time at which they look, and a former
+/// owner's word may come late.
 const WORDS: [Known; 7] = [
     // Told again it may be refused, too old, not wanted by now, or its newer version be known.
-    ("delivered", None, true, "the gateway, the time and the customer are others by then"),
-    // `gone` takes the device away, so the next owner finds none.
-    ("rejected", None, true, "devices are put and dropped, gateways set up and mended"),
-    // Time alone only adds to an age.
-    ("expired", None, true, "the bound is of a worker's start; what was under way may be taken"),
-    ("preference", None, true, "quiet hours end, wishes change, devices are put"),
+    ("delivered", None),
+    // `gone` takes the device away, so the next owner finds none; gateways are set up and mended.
+    ("rejected", None),
+    // The bound is of a worker's start, and what was under way may be taken.
+    ("expired", None),
+    // Quiet hours end, wishes change, devices are put.
+    ("preference", None),
     // A takeover takes the older version first, often before the newer one is read.
-    ("superseded", None, true, "the newer version is not read yet, or not wanted any more"),
-    // Older open obligations hold the commit back, so even an orderly change decides some anew.
-    ("muted", Some("mode_mute"), true, "the mode is of a worker's start"),
-    ("muted", Some("replayed"), false, "the record says so itself to whoever reads it"),
+    ("superseded", None),
+    // Of a worker's start. Older open obligations hold the commit back, so even an orderly change
+    // decides some anew.
+    ("muted", Some(MODE_MUTE)),
+    // The record says so itself, to whoever reads it: no owner can say otherwise.
+    ("muted", Some(REPLAYED)),
 ];
+
+type Known = (&'static str, Option<&'static str>);
+
+pub const MODE_MUTE: &str = "mode_mute";
+pub const REPLAYED: &str = "replayed";
 
 /// What one owner said.
 #[derive(Clone, Copy)]
@@ -54,11 +61,9 @@ impl Word {
         self.name() == name
     }
 
-    /// Why the two cannot both be said of one obligation.
-    pub fn contradicts(&self, other: &Word) -> Option<&'static str> {
-        let is_other = self.name() != other.name();
-        let fixed = [self, other].into_iter().find(|word| !word.known.2)?;
-        is_other.then_some(fixed.known.3)
+    /// The two cannot both be said of one obligation.
+    pub fn contradicts(&self, other: &Word) -> bool {
+        self.is(REPLAYED) != other.is(REPLAYED)
     }
 }
 

@@ -48,18 +48,14 @@ pub struct Sources {
 
 /// Errors: what could not be read and why.
 pub fn gather(sources: &Sources) -> Result<Evidence, String> {
-    let reader = Reader::open(&kafka(sources), &sources.group)
-        .map_err(|error| format!("kafka {}: {error}", sources.kafka))?;
+    let reader = open(sources, &sources.group)?;
     let own = committed(&reader, sources, COMMANDS, &sources.group)?;
     let mut evidence = Evidence { committed: own, ..Evidence::default() };
     let has_feed = exists(&reader, sources, FEED_ITEMS);
     if has_feed {
-        let group = &sources.feed_group;
-        let reader = Reader::open(&kafka(sources), group).map_err(|error| error.to_string())?;
-        evidence.served.committed = committed(&reader, sources, EVENTS, group)?;
-        let group = &sources.push_group;
-        let reader = Reader::open(&kafka(sources), group).map_err(|error| error.to_string())?;
-        evidence.served.push_committed = committed(&reader, sources, FEED_ITEMS, group)?;
+        let of = |group, topic| committed(&open(sources, group)?, sources, topic, group);
+        evidence.served.committed = of(&sources.feed_group, EVENTS)?;
+        evidence.served.push_committed = of(&sources.push_group, FEED_ITEMS)?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -120,6 +116,11 @@ fn kafka(sources: &Sources) -> KafkaSettings {
 fn exists(reader: &Reader, sources: &Sources, name: &str) -> bool {
     let found = reader.partitions(&format!("{}{name}", sources.topic_prefix));
     !found.is_ok_and(|partitions| partitions.is_empty())
+}
+
+fn open(sources: &Sources, group: &str) -> Result<Reader, String> {
+    let failed = |error| format!("kafka {}: {error}", sources.kafka);
+    Reader::open(&kafka(sources), group).map_err(failed)
 }
 
 fn committed(

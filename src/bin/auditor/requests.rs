@@ -6,7 +6,7 @@
 //! sent it. Requests that the gateway could not read have no key and are not judged.
 
 use super::{
-    ends::{End, Ends},
+    ends::{End, Ends, MODE_MUTE, REPLAYED},
     evidence::{EVENTS, Evidence, Request},
     identity::Source,
     push::{KEY_BYTES_MAX, obligation_of},
@@ -84,7 +84,7 @@ fn may_be_sent(
     verdict.checked(Invariant::P10);
     let Some(said_ms) = end.last_said_ms().filter(|_| !end.has_attempts()) else { return };
     let is_after = |request: &&&Request| request.received_us.div_euclid(1_000) > said_ms;
-    let nobody_could = end.all("replayed") || (end.all("mode_mute") && !was_live);
+    let nobody_could = end.all(REPLAYED) || (end.all(MODE_MUTE) && !was_live);
     let (expected, wrong) = match nobody_could {
         true => ("no request", requests.len()),
         false => ("no request after it was said", requests.iter().filter(is_after).count()),
