@@ -8,10 +8,9 @@
 //! of compiled-in schemas; `avro` encode and decode: `binary` the current version, `resolve` the
 //! others; `limits` and `reserved` what is refused, `codes` under which names; `dead_letter`;
 //! `partitioner`; `births` the first records of topics; `control` an operator's word to one stage;
-//! `repeats` what was published again; `inlet` what all codecs
-//! of stages do alike; `snapshot` checkpoint rows; `rules` files; `topics` their
-//! table; `json` records for people, masked; `authorisation`, `posting`, `windows`, `feed` and
-//! `push` the codecs of those stages.
+//! `repeats` what was published again; `inlet` what all codecs of stages do alike; `snapshot`
+//! checkpoint rows; `rules` files; `topics` their table; `json` records for people, masked;
+//! `authorisation`, `posting`, `windows`, `feed` and `push` the codecs of those stages.
 
 pub mod authorisation;
 pub mod avro;

@@ -5,13 +5,13 @@
 //! the schema files, and no module of domain, stages, codec or runtime is named here.
 //!
 //! `cli` flags; `live` and `folder` where evidence comes from, `evidence` its shape; `audit` the
-//! order of work, `fold` a partition, `tail` its open end; `outputs`, `letters`, `rows`, `sends`, `transfers`,
-//! `messages`, `money` and `accounts` what is judged; `books` the order of settlement, `taken` its
-//! records, `postings`, `moves`, `parts` and `windows` what is judged of it; `customers` the order of
-//! feed and push, `audience`, `shown`, `feed`, `feed_rows` what is shown to whom, `push`, `ends`,
-//! `untold`, `requests` what they were told; `clear_text`, `card_numbers` card numbers;
-//! `commands`, `avro`, `identity`, `currencies` how things are read; `verdict` and
-//! `report` what comes out.
+//! order of work, `fold` a partition, `tail` its open end; `outputs`, `letters`, `rows`, `sends`,
+//! `transfers`, `messages`, `money` and `accounts` what is judged; `books` the order of settlement,
+//! `taken` its records, `postings`, `moves`, `parts` and `windows` what is judged of it; `customers`
+//! the order of feed and push, `audience`, `shown`, `feed`, `feed_rows` what is shown to whom,
+//! `push`, `ends`, `untold`, `requests` what they were told; `clear_text`, `card_numbers` card
+//! numbers; `commands`, `avro`, `identity`, `currencies` how things are read; `verdict` and `report`
+//! what comes out.
 
 mod accounts;
 mod audience;
