@@ -119,7 +119,7 @@ pub enum Weekday {
     Sun,
 }
 
-const ALL_WEEKDAYS: &[Weekday] = &[
+pub const ALL_WEEKDAYS: &[Weekday] = &[
     Weekday::Mon,
     Weekday::Tue,
     Weekday::Wed,

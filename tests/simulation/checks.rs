@@ -4,10 +4,10 @@
 //! effect, so a violation is reported where it happens and not where it is noticed.
 
 use super::judge::{Target, letter_id};
-use super::simulated::Simulated;
+use super::simulated::{Simulated, Topics};
 use super::world::{BUCKETS, INCARNATION, TOPICS, World};
 use crate::adapters::memory::store::{Cell, TIMESTAMP_FIRST_US};
-use crate::codec::{StageCodec, headers::SRC, partitioner::bucket_of, raw::RawRecord};
+use crate::codec::{StageCodec, headers::SRC, partitioner::bucket_of};
 use crate::runtime::ports::{Batch, Publish, Table};
 use crate::stages::ReadRow;
 use std::collections::BTreeMap;
@@ -266,10 +266,8 @@ impl<S: Simulated> World<S> {
             let found = || format!("p{number}: {committed}, not {last}");
             self.check(held || committed == last, "P5 commit at rest", found);
         }
-        let events: Vec<&[RawRecord]> = (0..self.partitions)
-            .map(|number| self.log.read(TOPICS[0], number, 0, usize::MAX))
-            .collect();
-        match S::audit(&events, &self.diverted) {
+        let topics = Topics { log: &self.log, partitions: self.partitions };
+        match S::audit(&topics, &self.diverted) {
             Ok(audited) => {
                 self.seen.events += audited.events;
                 self.seen.expired += audited.expired;

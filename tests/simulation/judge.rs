@@ -98,8 +98,9 @@ impl<S: Simulated> Judge<S> {
         self.expected.get(self.missing).map_or(self.next - 1, |output| output.offset - 1)
     }
 
-    pub fn clock(&self) -> LogTime {
-        self.context.time
+    /// The newest fresh tick.
+    pub fn context(&self) -> Tick {
+        self.context
     }
 
     pub fn is_diverted(&self, key: &str) -> bool {

@@ -6,14 +6,14 @@
 use super::script;
 use super::simulated::Simulated;
 use super::world::{TOPICS, World};
-use crate::domain::time::LogTime;
+use crate::domain::{command::Tick, time::LogTime};
 use crate::runtime::partition::Halt;
 use crate::runtime::ports::Arrival;
 use std::sync::Arc;
 
 const ROUNDS_MAX: usize = 3_000;
-/// Later than every hold's end and every closing age.
-const LAST_JUMP_MS: i64 = 40_000;
+/// Later than every hold's end, every closing age and the next cut-off.
+const LAST_JUMP_MS: i64 = 70_000;
 
 impl<S: Simulated> World<S> {
     /// Ends the faults and waits until nothing is left to do, then checks everything.
@@ -29,10 +29,16 @@ impl<S: Simulated> World<S> {
             for number in 0..self.partitions {
                 self.judge(number);
             }
-            let latest = self.judges.iter().map(|judge| judge.clock().0).max().unwrap_or(0);
-            self.now = self.now.max(latest) + jump_ms;
+            for judge in &self.judges {
+                let Tick { time, rules_version, .. } = judge.context();
+                self.now = self.now.max(time.0);
+                self.ordered_rules = self.ordered_rules.max(rules_version);
+            }
+            self.now += jump_ms;
+            let time = LogTime(self.now);
+            let tick = Tick { time, rules_version: self.ordered_rules, logic_version: 1 };
             for number in 0..self.partitions {
-                self.append(number, script::tick(LogTime(self.now), self.ordered_rules, 1));
+                self.append(number, S::tick(tick));
             }
             self.drain();
         }
@@ -159,7 +165,7 @@ impl<S: Simulated> World<S> {
             Some(Halt::FuseBlown { offset }) => {
                 let waits = self.log.end(TOPICS[1], number) == owner.fetch_at;
                 if waits {
-                    self.append(number, script::release_fuse(offset + 3));
+                    self.append(number, S::release_fuse(offset + 3));
                     return true;
                 }
             }

@@ -8,7 +8,8 @@ use super::world::{Chance, KEYS, RULES_VERSIONS};
 use crate::codec::{avro::Avro, headers::HeaderList, schemas::Subject};
 use crate::domain::account::{AccountStatus, CardStatus};
 use crate::domain::command::*;
-use crate::domain::{ids::PaymentId, money::Currency, rules::Rules, time::LogTime};
+use crate::domain::rules::{Fee, InterchangeRule, Rules, SettlementRule};
+use crate::domain::{cycle::ALL_WEEKDAYS, ids::PaymentId, money::Currency, time::LogTime};
 use std::collections::VecDeque;
 
 /// A record to append: key, value, headers.
@@ -55,19 +56,31 @@ impl Script {
         Self { feed: Some(feed), ..Self::new(chance, 1, left) }
     }
 
-    fn feed(&mut self, chance: &mut Chance) -> Option<Record> {
-        let mut waiting: Vec<_> =
-            self.feed.as_mut()?.iter_mut().filter(|it| !it.is_empty()).collect();
-        let place = chance.place(waiting.len());
-        waiting[place].pop_front()
+    /// The next that another world has published, in that order, and its partition; before some of
+    /// it rubbish under its key. `None` where nothing was ever fed.
+    pub fn fed_next(&mut self, chance: &mut Chance) -> Option<(i32, Record)> {
+        let feed = self.feed.as_mut()?;
+        let waiting: Vec<usize> =
+            (0..feed.len()).filter(|number| !feed[*number].is_empty()).collect();
+        let number = waiting[chance.place(waiting.len())];
+        let is_accounts = |(key, ..): &&Record| key.as_deref() != Some(PARTITION_KEY.as_bytes());
+        if chance.below(1000) < self.poison
+            && let Some((key, ..)) = feed[number].front().filter(is_accounts)
+        {
+            let rubbish = (key.clone(), Some(b"rubbish".to_vec()), HeaderList::new());
+            return Some((number as i32, rubbish));
+        }
+        self.left -= 1;
+        Some((number as i32, feed[number].pop_front()?))
+    }
+
+    pub fn is_fed(&self) -> bool {
+        self.feed.is_some()
     }
 
     /// The next record at the world's time.
     pub fn next(&mut self, chance: &mut Chance, now: LogTime) -> Record {
         self.left -= 1;
-        if let Some(record) = self.feed(chance) {
-            return record;
-        }
         if self.opened < 2 * self.accounts && !chance.one_in(8) {
             return self.open(now);
         }
@@ -356,6 +369,28 @@ pub fn rules(version: i32) -> Rules {
         hold_ms: [6_000, 3_000, 8_000][version as usize - 1],
         holds: Vec::new(),
         limits: Vec::new(),
-        settlement: Vec::new(),
+        settlement: settlement(version),
     }
+}
+
+/// A cut-off each minute; later versions charge, the last one settles a second network, which
+/// nobody uses.
+fn settlement(version: i32) -> Vec<SettlementRule> {
+    let of = |network: &str| SettlementRule {
+        network: network.into(),
+        currencies: vec![eur()],
+        cutoff_minutes: (1..=1440).collect(),
+        weekdays: ALL_WEEKDAYS.to_vec(),
+        holidays: Vec::new(),
+        interchange: match version {
+            1 => Vec::new(),
+            _ => vec![InterchangeRule {
+                merchant_categories: Vec::new(),
+                fee: Fee { basis_points: 150, fixed_minor: 0 },
+            }],
+        },
+        scheme_fee: (version > 1).then_some(Fee { basis_points: 10, fixed_minor: 1 }),
+        settles_original: Vec::new(),
+    };
+    ["visa", "idle"].into_iter().take(version as usize).map(of).collect()
 }

@@ -1,10 +1,14 @@
 //! What a stage must say of itself to be simulated.
 //!
 //! Owns the few questions in which the stages of the simulation differ for world, owners and judge:
-//! bytes, topics, and the second opinion about the outputs at the end.
+//! bytes, topics, what is written to its input beside its records, and the second opinion about the
+//! outputs at the end.
 
-use crate::codec::{StageCodec, raw::RawRecord};
-use crate::domain::rules::Rules;
+use super::script::Record;
+use super::world::TOPICS;
+use crate::adapters::memory::MemoryLog;
+use crate::codec::{StageCodec, headers, raw::RawRecord};
+use crate::domain::{command::Tick, rules::Rules};
 use crate::stages::{Stage, Topic};
 use std::collections::BTreeSet;
 
@@ -15,6 +19,28 @@ pub struct Audited {
     pub expired: u64,
 }
 
+/// The log at rest, for a second opinion.
+pub struct Topics<'w> {
+    pub log: &'w MemoryLog,
+    pub partitions: i32,
+}
+
+impl<'w> Topics<'w> {
+    /// Every partition of a topic (`world::TOPICS`), from 0.
+    pub fn of(&self, topic: usize) -> impl Iterator<Item = &'w [RawRecord]> + use<'w> {
+        let log = self.log;
+        (0..self.partitions).map(move |number| log.read(TOPICS[topic], number, 0, usize::MAX))
+    }
+}
+
+/// The first copy of each record; one without a source is its only copy.
+pub fn first_copies(records: &[RawRecord]) -> impl Iterator<Item = &RawRecord> {
+    let mut ids = BTreeSet::new();
+    records.iter().filter(move |record| {
+        record.headers.text(headers::SRC).is_none_or(|id| ids.insert(id.to_owned()))
+    })
+}
+
 pub trait Simulated: Stage<Rules = Rules, Head: std::fmt::Debug> + Sized {
     type Codec: StageCodec<Self>;
 
@@ -23,10 +49,16 @@ pub trait Simulated: Stage<Rules = Rules, Head: std::fmt::Debug> + Sized {
     /// Place of an output topic in `world::TOPICS`.
     fn topic_number(topic: Topic) -> usize;
 
-    /// A second opinion about the main output of all partitions. `diverted`: keys that were ever
+    /// A tick of its input topic. Never asked of a stage without ticks.
+    fn tick(tick: Tick) -> Record;
+
+    /// The operator's word that releases a fuse through an offset.
+    fn release_fuse(through_offset: i64) -> Record;
+
+    /// A second opinion about what all partitions have published. `diverted`: keys that were ever
     /// behind a dead letter.
     fn audit(
-        events: &[&[RawRecord]],
+        topics: &Topics<'_>,
         diverted: &BTreeSet<String>,
     ) -> Result<Audited, (&'static str, String)>;
 

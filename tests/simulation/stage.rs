@@ -7,7 +7,8 @@
 
 use super::money::Auditor;
 use super::part::{self, ITEMS, PARTS, Part, Said};
-use super::simulated::{Audited, Simulated};
+use super::script::{self, Record};
+use super::simulated::{Audited, Simulated, Topics};
 use crate::codec::{DecodeError, StageCodec, authorisation::AuthorisationCodec};
 use crate::codec::{
     avro::{Avro, FRAME_BYTES},
@@ -182,12 +183,20 @@ impl Simulated for SimStage {
             .expect("an output of the stage")
     }
 
+    fn tick(tick: Tick) -> Record {
+        script::tick(tick.time, tick.rules_version, tick.logic_version)
+    }
+
+    fn release_fuse(through_offset: i64) -> Record {
+        script::release_fuse(through_offset)
+    }
+
     fn audit(
-        events: &[&[RawRecord]],
+        topics: &Topics<'_>,
         diverted: &BTreeSet<String>,
     ) -> Result<Audited, (&'static str, String)> {
         let mut auditor = Auditor::default();
-        for partition in events {
+        for partition in topics.of(0) {
             auditor.partition(partition, diverted)?;
         }
         auditor.at_rest(diverted)?;
