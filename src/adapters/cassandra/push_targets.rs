@@ -10,7 +10,7 @@ use crate::domain::{
     push::{Device, Preferences, Targets},
 };
 use scylla::{client::session::Session, statement::prepared::PreparedStatement};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Name of the row that holds the preferences; no device is named so.
 const PREFERENCES: &str = "";
@@ -21,6 +21,7 @@ const ROWS_MAX: i32 = 2_000;
 pub struct PushTargets {
     session: Arc<Session>,
     select: PreparedStatement,
+    select_many: PreparedStatement,
     insert: PreparedStatement,
     delete: PreparedStatement,
 }
@@ -36,6 +37,11 @@ impl PushTargets {
         Ok(Self {
             select: prepare(format!(
                 "SELECT device_id, document FROM {table} WHERE customer_id = ? LIMIT ?"
+            ))
+            .await?,
+            select_many: prepare(format!(
+                "SELECT customer_id, device_id, document FROM {table} WHERE customer_id IN ? \
+                 PER PARTITION LIMIT ?"
             ))
             .await?,
             insert: prepare(format!(
@@ -54,14 +60,33 @@ impl PushTargets {
         let rows = self.session.execute_unpaged(&self.select, values).await?;
         let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
         let mut targets = Targets::default();
-        for row in rows.rows::<(String, String)>().map_err(StoreError::unreadable)? {
+        for row in rows.rows::<(&str, &str)>().map_err(StoreError::unreadable)? {
             let (device_id, document) = row.map_err(StoreError::unreadable)?;
-            match device_id.as_str() {
-                PREFERENCES => targets.preferences = parse(&document)?,
-                _ => targets.devices.push(parse(&document)?),
-            }
+            add(&mut targets, device_id, document)?;
         }
         Ok(targets)
+    }
+
+    /// The same of many customers in one request; absent: nothing was ever written. The inner
+    /// error is a row of that customer that cannot be read.
+    pub async fn targets_of(
+        &self,
+        customers: &[CustomerId],
+    ) -> Result<BTreeMap<CustomerId, Result<Targets, StoreError>>, StoreError> {
+        let names: Vec<&str> = customers.iter().map(CustomerId::as_str).collect();
+        let rows = self.session.execute_unpaged(&self.select_many, (names, ROWS_MAX)).await?;
+        let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
+        let mut found: BTreeMap<CustomerId, Result<Targets, StoreError>> = BTreeMap::new();
+        for row in rows.rows::<(&str, &str, &str)>().map_err(StoreError::unreadable)? {
+            let (customer, device_id, document) = row.map_err(StoreError::unreadable)?;
+            let place = found.entry(customer.into()).or_insert_with(|| Ok(Targets::default()));
+            if let Ok(targets) = place
+                && let Err(failure) = add(targets, device_id, document)
+            {
+                *place = Err(failure);
+            }
+        }
+        Ok(found)
     }
 
     pub async fn preferences(&self, customer: &CustomerId) -> Result<Preferences, StoreError> {
@@ -106,6 +131,15 @@ impl PushTargets {
         self.session.execute_unpaged(&self.insert, values).await?;
         Ok(())
     }
+}
+
+/// Adds what one row says.
+fn add(targets: &mut Targets, device_id: &str, document: &str) -> Result<(), StoreError> {
+    match device_id {
+        PREFERENCES => targets.preferences = parse(document)?,
+        _ => targets.devices.push(parse(document)?),
+    }
+    Ok(())
 }
 
 fn parse<T: serde::de::DeserializeOwned>(document: &str) -> Result<T, StoreError> {

@@ -8,8 +8,7 @@
 mod executor;
 mod intake;
 mod ports;
-
-pub use ports::TargetStore;
+mod resolver;
 
 use super::{EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, serving::Serving};
 use crate::adapters::{
@@ -30,6 +29,7 @@ use crate::stages::push::NAME;
 use executor::{Executor, Shared};
 use intake::Crew;
 use ports::LivePorts;
+use resolver::{Resolver, TargetStore};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -94,7 +94,10 @@ async fn serve(
     let shared = Shared::new(arrivals_in);
     let (sizes, ids) = (config.limits, serving.ids.clone());
     let codec = PushCodec::new(partitions, sizes, ids, &config.kafka.topic_prefix);
+    let meters = Arc::new(StageMeters::new(NAME));
+    let tokio = tokio::runtime::Handle::current();
     let ports = LivePorts {
+        resolver: Resolver::start(&tokio, shared.clone(), targets.clone(), meters.clone()),
         shared: shared.clone(),
         sender: sender.clone(),
         intake: intake.clone(),
@@ -102,8 +105,8 @@ async fn serve(
         gateways,
         attempt_timeout: config.push_settings.attempt_timeout,
         topic_prefix: config.kafka.topic_prefix.clone(),
-        tokio: tokio::runtime::Handle::current(),
-        meters: Arc::new(StageMeters::new(NAME)),
+        tokio,
+        meters,
     };
     let dispatch = Dispatch::new(options(serving), codec, telemetry::now_ms());
     let executor = Executor::new(dispatch, ports, shared.clone(), arrivals);

@@ -1,15 +1,16 @@
 //! The live ports of the executor: the store of devices, the gateways, Kafka's producer.
 //!
-//! Owns how requests become tasks and answers become arrivals. The store is asked until it answers;
-//! a gateway once, within its time. Prints no token and no text of a notification.
+//! Owns how requests become tasks and answers become arrivals; `resolver` asks the store. A gateway
+//! is asked once, within its time. Prints no token and no text of a notification.
 
-use super::{Gateways, executor::Shared};
-use crate::adapters::{
-    cassandra::{failure::StoreError, push_targets::PushTargets},
-    kafka::{
-        intake::Intake,
-        sender::{Outbound, Sender, Ticket},
-    },
+use super::{
+    Gateways,
+    executor::Shared,
+    resolver::{Resolver, TargetStore},
+};
+use crate::adapters::kafka::{
+    intake::Intake,
+    sender::{Outbound, Sender, Ticket},
 };
 use crate::codec::{
     headers::{CE_TYPE, ORIGIN_MS},
@@ -17,61 +18,22 @@ use crate::codec::{
 };
 use crate::domain::{
     ids::CustomerId,
-    push::{Answer, Device, Notification, Targets},
+    push::{Answer, Device, Notification},
 };
 use crate::runtime::{
     dispatch::{Arrival, DispatchPorts},
-    failure::{Class, pauses},
     ports::{Publish, PublishTopic},
     telemetry::{self, StageMeters},
 };
 use crate::stages::push::NAME;
-use futures_util::future::BoxFuture;
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;
-
-/// The tables of devices and preferences, as far as sending needs them.
-pub trait TargetStore: Send + Sync + 'static {
-    fn targets<'a>(
-        &'a self,
-        customer: &'a CustomerId,
-    ) -> BoxFuture<'a, Result<Targets, StoreError>>;
-
-    /// The gateway says that the device is gone. One that was put anew under the same name with
-    /// another token must stay.
-    fn forget<'a>(
-        &'a self,
-        customer: &'a CustomerId,
-        device: &'a Device,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
-}
-
-impl TargetStore for PushTargets {
-    fn targets<'a>(
-        &'a self,
-        customer: &'a CustomerId,
-    ) -> BoxFuture<'a, Result<Targets, StoreError>> {
-        Box::pin(self.targets(customer))
-    }
-
-    fn forget<'a>(
-        &'a self,
-        customer: &'a CustomerId,
-        device: &'a Device,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            match self.targets(customer).await?.devices.contains(device) {
-                true => self.delete_device(customer, &device.device_id).await,
-                false => Ok(()),
-            }
-        })
-    }
-}
 
 pub(super) struct LivePorts {
     pub shared: Arc<Shared>,
     pub sender: Sender,
     pub intake: Intake,
+    pub resolver: Resolver,
     pub targets: Arc<dyn TargetStore>,
     pub gateways: Gateways,
     pub attempt_timeout: Duration,
@@ -82,33 +44,7 @@ pub(super) struct LivePorts {
 
 impl DispatchPorts for LivePorts {
     fn resolve(&mut self, ask: u64, customer: &CustomerId) {
-        let (shared, store, customer) =
-            (self.shared.clone(), self.targets.clone(), customer.clone());
-        let meters = self.meters.clone();
-        crate::worker::spawn_or_end(&self.tokio, async move {
-            let mut pauses = pauses();
-            while !shared.has_ended() {
-                match store.targets(&customer).await {
-                    Ok(targets) => return shared.send(Arrival::Targets { ask, targets }),
-                    // One customer's row must not stop everybody's.
-                    Err(failure @ StoreError::Row(_)) => {
-                        tracing::error!(stage = NAME, %failure,
-                            "devices of a customer cannot be read; taken for none");
-                        let targets = Targets::default();
-                        return shared.send(Arrival::Targets { ask, targets });
-                    }
-                    Err(failure) if failure.class() == Class::Fatal => {
-                        crate::worker::end_process(&failure.to_string())
-                    }
-                    Err(failure) => {
-                        meters.retried("store_read");
-                        tracing::warn!(stage = NAME, %failure,
-                            "devices of a customer cannot be read yet; asking again");
-                    }
-                }
-                tokio::time::sleep(pauses.next().unwrap_or_default()).await;
-            }
-        });
+        self.resolver.ask(ask, customer);
     }
 
     fn send(&mut self, attempt: u64, device: &Device, notification: &Notification) {
