@@ -219,11 +219,12 @@ const OF_WINDOWS: [Bug; 15] = [
 ];
 
 /// What cannot go wrong in the posting stage: it has no side rows and no read model, passes no ticks
-/// on and answers nobody; a part's records always change it; each of its partitions has one source;
-/// and without ticks alone a commit follows what is durable. The bugs of money sit in the first
-/// stage, whose own sabotage shows them.
-const NOT_OF_POSTINGS: [Bug; 21] = [
+/// on and answers nobody; a part's records always change it; each of its partitions has one source,
+/// and of ticks only those that were fresh there, so none is older; and only without ticks a commit
+/// follows what is durable. The bugs of money sit in the first stage, whose own sabotage shows them.
+const NOT_OF_POSTINGS: [Bug; 22] = [
     Bug::CommitBeyondDurable,
+    Bug::OlderVersionMovesClock,
     Bug::SeenOneForAllSources,
     Bug::OtherKeyLeftUnmarked,
     Bug::PassedOnByWorkersClock,
