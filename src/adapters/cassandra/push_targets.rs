@@ -18,6 +18,9 @@ const PREFERENCES: &str = "";
 /// Rows of one customer that are read: far above any cap on devices.
 const ROWS_MAX: i32 = 2_000;
 
+/// Targets by customer; an error is a row of that customer that cannot be read.
+pub type Found = BTreeMap<CustomerId, Result<Targets, StoreError>>;
+
 pub struct PushTargets {
     session: Arc<Session>,
     select: PreparedStatement,
@@ -67,16 +70,12 @@ impl PushTargets {
         Ok(targets)
     }
 
-    /// The same of many customers in one request; absent: nothing was ever written. The inner
-    /// error is a row of that customer that cannot be read.
-    pub async fn targets_of(
-        &self,
-        customers: &[CustomerId],
-    ) -> Result<BTreeMap<CustomerId, Result<Targets, StoreError>>, StoreError> {
+    /// The same of many customers in one request; absent: nothing was ever written.
+    pub async fn targets_of(&self, customers: &[CustomerId]) -> Result<Found, StoreError> {
         let names: Vec<&str> = customers.iter().map(CustomerId::as_str).collect();
         let rows = self.session.execute_unpaged(&self.select_many, (names, ROWS_MAX)).await?;
         let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
-        let mut found: BTreeMap<CustomerId, Result<Targets, StoreError>> = BTreeMap::new();
+        let mut found = Found::new();
         for row in rows.rows::<(&str, &str, &str)>().map_err(StoreError::unreadable)? {
             let (customer, device_id, document) = row.map_err(StoreError::unreadable)?;
             let place = found.entry(customer.into()).or_insert_with(|| Ok(Targets::default()));

@@ -7,7 +7,10 @@
 //! those whose replicas are away hold up nobody else.
 
 use super::executor::Shared;
-use crate::adapters::cassandra::{failure::StoreError, push_targets::PushTargets};
+use crate::adapters::cassandra::{
+    failure::StoreError,
+    push_targets::{Found, PushTargets},
+};
 use crate::domain::{
     ids::CustomerId,
     push::{Device, Targets},
@@ -19,7 +22,7 @@ use crate::runtime::{
 };
 use crate::stages::push::NAME;
 use futures_util::future::BoxFuture;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use tokio::{
     runtime::Handle,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -27,9 +30,6 @@ use tokio::{
 
 /// Customers of one question: it stays small beside what a node reads at a time.
 const CUSTOMERS_MAX: usize = 64;
-
-/// Targets by customer; the inner error is a row that cannot be read.
-type Found = Result<BTreeMap<CustomerId, Result<Targets, StoreError>>, StoreError>;
 
 /// The tables of devices and preferences, as far as sending needs them.
 pub trait TargetStore: Send + Sync + 'static {
@@ -39,7 +39,10 @@ pub trait TargetStore: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Targets, StoreError>>;
 
     /// Of many in one request; absent: of whom nothing was ever written.
-    fn targets_of<'a>(&'a self, customers: &'a [CustomerId]) -> BoxFuture<'a, Found>;
+    fn targets_of<'a>(
+        &'a self,
+        customers: &'a [CustomerId],
+    ) -> BoxFuture<'a, Result<Found, StoreError>>;
 
     /// The gateway says that the device is gone. One that was put anew under the same name with
     /// another token must stay.
@@ -58,7 +61,10 @@ impl TargetStore for PushTargets {
         Box::pin(self.targets(customer))
     }
 
-    fn targets_of<'a>(&'a self, customers: &'a [CustomerId]) -> BoxFuture<'a, Found> {
+    fn targets_of<'a>(
+        &'a self,
+        customers: &'a [CustomerId],
+    ) -> BoxFuture<'a, Result<Found, StoreError>> {
         Box::pin(self.targets_of(customers))
     }
 
@@ -121,10 +127,10 @@ impl Asker {
         while asked.recv_many(&mut asks, CUSTOMERS_MAX).await > 0 {
             let customers: Vec<CustomerId> = asks.iter().map(|ask| ask.customer.clone()).collect();
             match self.store.targets_of(&customers).await {
-                Ok(mut found) => {
+                Ok(found) => {
                     for Ask { number, customer } in asks.drain(..) {
                         // A customer may be asked for twice, by two partitions.
-                        let targets = match found.get_mut(&customer) {
+                        let targets = match found.get(&customer) {
                             None => Targets::default(),
                             Some(Ok(targets)) => targets.clone(),
                             Some(Err(failure)) => unreadable(failure),
@@ -150,17 +156,15 @@ impl Asker {
         let mut pauses = pauses();
         while !self.shared.has_ended() {
             let targets = match self.store.targets(&customer).await {
-                Ok(targets) => Some(targets),
-                Err(failure @ StoreError::Row(_)) => Some(unreadable(&failure)),
+                Ok(targets) => targets,
+                Err(failure @ StoreError::Row(_)) => unreadable(&failure),
                 Err(failure) => {
                     self.retried(failure);
-                    None
+                    tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+                    continue;
                 }
             };
-            if let Some(targets) = targets {
-                return self.shared.send(Arrival::Targets { ask: number, targets });
-            }
-            tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+            return self.shared.send(Arrival::Targets { ask: number, targets });
         }
     }
 
@@ -186,6 +190,7 @@ mod tests {
     use super::*;
     use crate::domain::push::Preferences;
     use std::{
+        collections::BTreeMap,
         sync::{Mutex, mpsc},
         time::Duration,
     };
@@ -221,7 +226,10 @@ mod tests {
             })
         }
 
-        fn targets_of<'a>(&'a self, customers: &'a [CustomerId]) -> BoxFuture<'a, Found> {
+        fn targets_of<'a>(
+            &'a self,
+            customers: &'a [CustomerId],
+        ) -> BoxFuture<'a, Result<Found, StoreError>> {
             Box::pin(async move {
                 self.answer(customers).await;
                 if let Some(failure) = self.fails_many {
