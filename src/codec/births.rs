@@ -46,7 +46,8 @@ pub fn tick_command(tick: Tick) -> Vec<u8> {
     framed(Subject::Commands, &command)
 }
 
-fn tick_event(tick: Tick) -> Vec<u8> {
+/// The same as a record of the events topic.
+pub fn tick_event(tick: Tick) -> Vec<u8> {
     let event = AccountEvent {
         account_id: PARTITION_KEY.into(),
         message_id: None,

@@ -3,24 +3,22 @@
 //! Owns the second opinion about the ledger: sums of legs, made here, against the balances in the
 //! sets, against the balances in the events, and against the parts that were sealed.
 
+use super::money::Breach;
 use super::script::Record;
 use super::simulated::{Audited, Simulated, Topics, first_copies};
 use crate::codec::{
-    avro::Avro, control, headers::HeaderList, posting::PostingCodec, raw::RawRecord,
+    avro::Avro, births, control, headers::HeaderList, posting::PostingCodec, raw::RawRecord,
     schemas::Subject,
 };
 use crate::domain::command::{PARTITION_KEY, Tick};
 use crate::domain::cycle::Cycle;
-use crate::domain::event::{AccountEvent, Event};
+use crate::domain::event::AccountEvent;
 use crate::domain::ledger::{Address, Leg, PostingSet};
 use crate::domain::settlement::{PartSealed, SettlementInput, SettlementRecord};
-use crate::domain::time::LogTime;
 use crate::stages::settlement::posting::{PARTS, POSTINGS, Posting};
 use crate::stages::{Scope, Stage, Topic};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
-
-type Breach = (&'static str, String);
 
 /// Place of the parts in `world::TOPICS`.
 pub const PARTS_NUMBER: usize = 3;
@@ -38,25 +36,17 @@ impl Simulated for Posting {
     }
 
     fn tick(tick: Tick) -> Record {
-        let event = AccountEvent {
-            account_id: PARTITION_KEY.into(),
-            message_id: None,
-            log_time: tick.time,
-            balances: None,
-            body: Event::Tick(tick),
-        };
-        record(Subject::Events, PARTITION_KEY, &event)
+        (Some(PARTITION_KEY.into()), Some(births::tick_event(tick)), HeaderList::new())
     }
 
-    /// A tick that is stale for everybody, with the word in its header.
+    /// A birth's twin, with the word in its header.
     fn release_fuse(through_offset: i64) -> Record {
-        let stale = Tick { time: LogTime::ZERO, rules_version: 1, logic_version: 1 };
         let through_offset = through_offset.max(0).cast_unsigned();
         let scope = Scope::FuseRelease { through_offset };
         let (name, text) = control::header(Posting::NAME, &scope).expect("a word");
-        let (key, value, mut headers) = Self::tick(stale);
+        let mut headers = HeaderList::new();
         headers.push_text(name, &text);
-        (key, value, headers)
+        (Some(PARTITION_KEY.into()), births::birth_value(Posting::INPUT), headers)
     }
 
     fn audit(topics: &Topics<'_>, diverted: &BTreeSet<String>) -> Result<Audited, Breach> {
@@ -92,13 +82,6 @@ impl Simulated for Posting {
         let set = Avro::of(Subject::Postings).decode::<PostingSet>(value, &Default::default());
         format!("{set:?}")
     }
-}
-
-/// A record without a source, as the outside writes it.
-pub fn record(subject: Subject, key: &str, value: &impl serde::Serialize) -> Record {
-    let mut bytes = Vec::new();
-    Avro::of(subject).encode(value, &mut bytes);
-    (Some(key.into()), Some(bytes), HeaderList::new())
 }
 
 pub fn read<T: DeserializeOwned>(subject: Subject, record: &RawRecord) -> Result<T, Breach> {

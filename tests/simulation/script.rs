@@ -4,8 +4,9 @@
 //! repeats name real payments, also long after they left the head. Everything follows from the
 //! world's random numbers.
 
+use super::simulated::record_of;
 use super::world::{Chance, KEYS, RULES_VERSIONS};
-use crate::codec::{avro::Avro, headers::HeaderList, schemas::Subject};
+use crate::codec::{headers::HeaderList, schemas::Subject};
 use crate::domain::account::{AccountStatus, CardStatus};
 use crate::domain::command::*;
 use crate::domain::rules::{Fee, InterchangeRule, Rules, SettlementRule};
@@ -326,9 +327,7 @@ fn operators(key: &str, body: Command) -> Record {
 }
 
 pub fn record(command: &AccountCommand) -> Record {
-    let mut value = Vec::new();
-    Avro::of(Subject::Commands).encode(command, &mut value);
-    (Some(command.account_id.as_str().as_bytes().to_vec()), Some(value), HeaderList::new())
+    record_of(Subject::Commands, command.account_id.as_str(), command)
 }
 
 pub fn eur() -> Currency {

@@ -4,10 +4,17 @@
 //! bytes, topics, what is written to its input beside its records, and the second opinion about the
 //! outputs at the end.
 
+use super::money::Breach;
 use super::script::Record;
 use super::world::TOPICS;
 use crate::adapters::memory::MemoryLog;
-use crate::codec::{StageCodec, headers, raw::RawRecord};
+use crate::codec::{
+    StageCodec,
+    avro::Avro,
+    headers::{self, HeaderList},
+    raw::RawRecord,
+    schemas::Subject,
+};
 use crate::domain::{command::Tick, rules::Rules};
 use crate::stages::{Stage, Topic};
 use std::collections::BTreeSet;
@@ -31,6 +38,13 @@ impl<'w> Topics<'w> {
         let log = self.log;
         (0..self.partitions).map(move |number| log.read(TOPICS[topic], number, 0, usize::MAX))
     }
+}
+
+/// A record without a source, as the outside writes it.
+pub fn record_of(subject: Subject, key: &str, value: &impl serde::Serialize) -> Record {
+    let mut bytes = Vec::new();
+    Avro::of(subject).encode(value, &mut bytes);
+    (Some(key.into()), Some(bytes), HeaderList::new())
 }
 
 /// The first copy of each record; one without a source is its only copy.
@@ -57,10 +71,7 @@ pub trait Simulated: Stage<Rules = Rules, Head: std::fmt::Debug> + Sized {
 
     /// A second opinion about what all partitions have published. `diverted`: keys that were ever
     /// behind a dead letter.
-    fn audit(
-        topics: &Topics<'_>,
-        diverted: &BTreeSet<String>,
-    ) -> Result<Audited, (&'static str, String)>;
+    fn audit(topics: &Topics<'_>, diverted: &BTreeSet<String>) -> Result<Audited, Breach>;
 
     /// A value of the main output, readable.
     fn told(value: Option<&[u8]>) -> String;

@@ -5,7 +5,7 @@
 //! to another key (the index of an id then matters). And the money bugs of `sabotage` live here:
 //! runtime and judge fold the same wrong stage, so only the money invariants can see them.
 
-use super::money::Auditor;
+use super::money::{Auditor, Breach};
 use super::part::{self, ITEMS, PARTS, Part, Said};
 use super::script::{self, Record};
 use super::simulated::{Audited, Simulated, Topics};
@@ -191,10 +191,7 @@ impl Simulated for SimStage {
         script::release_fuse(through_offset)
     }
 
-    fn audit(
-        topics: &Topics<'_>,
-        diverted: &BTreeSet<String>,
-    ) -> Result<Audited, (&'static str, String)> {
+    fn audit(topics: &Topics<'_>, diverted: &BTreeSet<String>) -> Result<Audited, Breach> {
         let mut auditor = Auditor::default();
         for partition in topics.of(0) {
             auditor.partition(partition, diverted)?;

@@ -5,9 +5,10 @@
 //! repeats, and are told apart by their source alone. Owns the second opinion: windows are the sums
 //! of the parts, closed once and in order, and suspense is the sum of the open exceptions.
 
-use super::posting::{read, record};
+use super::money::Breach;
+use super::posting::read;
 use super::script::Record;
-use super::simulated::{Audited, Simulated, Topics, first_copies};
+use super::simulated::{Audited, Simulated, Topics, first_copies, record_of};
 use super::world::{Chance, Feed};
 use crate::codec::{
     avro::Avro, headers::SRC, partitioner::partition_of, schemas::Subject, windows::WindowsCodec,
@@ -25,8 +26,6 @@ use crate::domain::{cycle::Cycle, money::Currency};
 use crate::stages::Topic;
 use crate::stages::settlement::windows::WindowsStage;
 use std::collections::{BTreeMap, BTreeSet};
-
-type Breach = (&'static str, String);
 
 impl Simulated for WindowsStage {
     type Codec = WindowsCodec;
@@ -207,7 +206,7 @@ pub fn with_the_network(seed: u64, mut feed: Feed) -> Feed {
     for (network, body) in said {
         let currency = super::script::eur();
         let key = window_key(&network, currency);
-        let record = record(Subject::Parts, &key, &SettlementRecord { network, currency, body });
+        let record = record_of(Subject::Parts, &key, &SettlementRecord { network, currency, body });
         for _ in 0..=u64::from(chance.one_in(5)) {
             let partition = partition_of(key.as_bytes(), feed.len() as i32) as usize;
             let place = chance.place(feed[partition].len() + 1);
