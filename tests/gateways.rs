@@ -269,6 +269,8 @@ async fn hostile_devices_and_receivers() {
     let apns =
         |token: &str| Device { token: token.into(), ..ground.twin.device(Platform::Apns, "p") };
     let phone = ground.twin.device(Platform::WebPush, "phone");
+    // As long as a point, and none of the curve.
+    let off_curve = format!("B{}", "A".repeat(86));
     for (device, code) in [
         (webhook_device("https://evil.example/hook"), "host_not_listed"),
         (webhook_device(&format!("http://{other}/hook/p")), "host_not_listed"),
@@ -281,6 +283,7 @@ async fn hostile_devices_and_receivers() {
         (web(format!("http://{other}/push/p")), "host_not_listed"),
         (Device { p256dh: "AAAA".into(), ..phone.clone() }, "device_keys_malformed"),
         (Device { p256dh: "".into(), ..phone.clone() }, "device_keys_malformed"),
+        (Device { p256dh: off_curve.into(), ..phone.clone() }, "device_keys_malformed"),
         (Device { auth: "AAAA".into(), ..phone.clone() }, "device_keys_malformed"),
         (Device { auth: "not base64!".into(), ..phone.clone() }, "device_keys_malformed"),
         (apns("../../counts"), "token_malformed"),

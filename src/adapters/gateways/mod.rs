@@ -10,6 +10,7 @@ mod apns;
 mod fcm;
 pub mod keys;
 mod protocol;
+pub mod sealed;
 pub mod settings;
 mod web_push;
 mod webhook;

@@ -1,4 +1,4 @@
-//! Web push: RFC 8030 requests, RFC 8291 encryption, RFC 8292 (VAPID) signatures.
+//! Web push: RFC 8030 requests, RFC 8291 content, RFC 8292 (VAPID) signatures.
 //!
 //! Owns the request's form and what the answers mean. The address comes from a browser by way of a
 //! customer, so only listed push services are spoken to. The topic is derived from the key, so that
@@ -9,6 +9,7 @@ use super::{
     address::Hosts,
     keys::{BASE64_URL, KeyError, KeyFile, es256_token, secret_header},
     protocol::{Protocol, letter},
+    sealed::{self, AUTH_BYTES, POINT_BYTES},
     settings::WebPushSettings,
     wire::{Fault, Reach, Reply, Tls, Version, Wire},
 };
@@ -18,14 +19,13 @@ use crate::{
 };
 use base64::Engine;
 use http::{HeaderValue, Request, Uri, header};
-use p256::{PublicKey, ecdsa::SigningKey};
+use p256::ecdsa::SigningKey;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
-use web_push_native::Auth;
 
 /// RFC 8292 allows a day.
 const TOKEN_SECONDS: i64 = 12 * 3_600;
@@ -90,11 +90,10 @@ impl Protocol for WebPush {
         notification: &Notification,
     ) -> Result<Answer, Answer> {
         let uri = self.hosts.admit(&device.token).map_err(Answer::rejected)?;
-        let (public_key, auth) =
+        let (point, auth) =
             subscription_keys(device).ok_or(Answer::rejected("device_keys_malformed"))?;
         let plain = letter(notification).to_string().into_bytes();
-        let sealed = web_push_native::encrypt(plain, &public_key, &auth)
-            .map_err(|_| Answer::rejected("too_long"))?;
+        let sealed = sealed::seal(plain, &point, &auth)?;
         let authorization = self.authorization(&uri).ok_or(Fault::Malformed)?;
         let request = Request::post(uri)
             .header(header::AUTHORIZATION, authorization)
@@ -108,11 +107,21 @@ impl Protocol for WebPush {
     }
 }
 
-/// The browser's public key and its secret of 16 bytes.
-fn subscription_keys(device: &Device) -> Option<(PublicKey, Auth)> {
+/// The browser's point and its secret. Whether the point is on the curve shows where it is used.
+fn subscription_keys(device: &Device) -> Option<([u8; POINT_BYTES], [u8; AUTH_BYTES])> {
     let point = BASE64_URL.decode(device.p256dh.as_bytes()).ok()?;
-    let auth: [u8; 16] = BASE64_URL.decode(device.auth.as_bytes()).ok()?.try_into().ok()?;
-    Some((PublicKey::from_sec1_bytes(&point).ok()?, auth.into()))
+    let auth = BASE64_URL.decode(device.auth.as_bytes()).ok()?;
+    Some((point.try_into().ok()?, auth.try_into().ok()?))
+}
+
+impl From<sealed::Fault> for Answer {
+    fn from(fault: sealed::Fault) -> Self {
+        match fault {
+            sealed::Fault::Point => Answer::rejected("device_keys_malformed"),
+            sealed::Fault::TooLong => Answer::rejected("too_long"),
+            sealed::Fault::Randomness => Answer::later("no_randomness"),
+        }
+    }
 }
 
 /// RFC 8030, section 5.4: 32 characters of the base64url alphabet at most; keys are longer.
