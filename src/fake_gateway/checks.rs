@@ -6,16 +6,16 @@
 
 use super::{
     Twin,
+    jwt::Jwt,
     keys::{self, KEY_ID, TEAM_ID, hex},
 };
-use crate::{adapters::gateways::keys::BASE64_URL, runtime::telemetry};
+use crate::{
+    adapters::gateways::{keys::BASE64_URL, sealed::POINT_BYTES},
+    runtime::telemetry,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, header};
-use p256::ecdsa::VerifyingKey;
-use ring::{
-    hmac,
-    signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey},
-};
+use ring::hmac;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, sync::atomic::Ordering};
@@ -98,7 +98,7 @@ pub fn apns(twin: &Twin, token: &str, headers: &HeaderMap, plain: &[u8]) -> Resu
     let age_seconds = telemetry::now_ms() / 1_000 - jwt.claims["iat"].as_i64().unwrap_or(0);
     let is_ours = twin.keys.as_ref().is_none_or(|keys| {
         let ids = (jwt.header["kid"].as_str(), jwt.claims["iss"].as_str());
-        ids == (Some(KEY_ID), Some(TEAM_ID)) && jwt.is_signed_by(&keys.apns)
+        ids == (Some(KEY_ID), Some(TEAM_ID)) && twin.verified.is_signed(&jwt, &keys.apns)
     });
     if jwt.header["alg"] != "ES256" || jwt.header["kid"].as_str().is_none() || !is_ours {
         return refuse(403, "InvalidProviderToken");
@@ -189,18 +189,22 @@ fn vapid(twin: &Twin, authorization: &str, origin: &str) -> Result<(), Refusal> 
     let field = |name: &str| {
         fields.split(',').find_map(|it| it.trim().strip_prefix(name)?.strip_prefix('='))
     };
-    let key = field("k")
-        .and_then(|key| VerifyingKey::from_sec1_bytes(&BASE64_URL.decode(key).ok()?).ok());
-    let (Some(jwt), Some(key)) = (field("t").and_then(Jwt::read), key) else {
+    let point = field("k").and_then(|key| BASE64_URL.decode(key).ok()).filter(|it| is_point(it));
+    let (Some(jwt), Some(point)) = (field("t").and_then(Jwt::read), point) else {
         return refuse(403, "vapid_malformed");
     };
     let left_seconds = jwt.claims["exp"].as_i64().unwrap_or(0) - telemetry::now_ms() / 1_000;
-    let is_known = twin.keys.as_ref().is_none_or(|keys| keys.vapid == key);
-    let is_fine = jwt.is_signed_by(&key)
+    let is_known = twin.keys.as_ref().is_none_or(|keys| *keys.vapid == *point);
+    let is_fine = twin.verified.is_signed(&jwt, &point)
         && jwt.claims["aud"] == origin
         && jwt.claims["sub"].as_str().is_some()
         && (1..=86_400).contains(&left_seconds);
     if is_fine && is_known { Ok(()) } else { refuse(403, "vapid_refused") }
+}
+
+/// Uncompressed, as RFC 8292 wants it. One off the curve verifies nothing.
+fn is_point(bytes: &[u8]) -> bool {
+    bytes.len() == POINT_BYTES && bytes.first() == Some(&4)
 }
 
 pub fn webhook(
@@ -268,42 +272,6 @@ pub fn token(twin: &Twin, headers: &HeaderMap, form: &[u8]) -> Result<(), Refusa
         && jwt.claims["aud"] == format!("http://{}/token", twin.address)
         && jwt.claims["scope"].as_str().is_some_and(|it| it.ends_with("firebase.messaging"));
     if is_fine && is_timely && is_signed { Ok(()) } else { refuse(400, "invalid_grant") }
-}
-
-/// A signed token in compact form.
-struct Jwt {
-    header: Value,
-    claims: Value,
-    signed: String,
-    signature: Vec<u8>,
-}
-
-impl Jwt {
-    fn read(token: &str) -> Option<Jwt> {
-        let (signed, signature) = token.rsplit_once('.')?;
-        let (header, claims) = signed.split_once('.')?;
-        let part = |text: &str| serde_json::from_slice(&BASE64_URL.decode(text).ok()?).ok();
-        Some(Jwt {
-            header: part(header)?,
-            claims: part(claims)?,
-            signed: signed.to_owned(),
-            signature: BASE64_URL.decode(signature).ok()?,
-        })
-    }
-
-    /// By ring: each push of two platforms is verified, and p256's own arithmetic takes several
-    /// times as long.
-    fn is_signed_by(&self, key: &VerifyingKey) -> bool {
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.to_encoded_point(false))
-            .verify(self.signed.as_bytes(), &self.signature)
-            .is_ok()
-    }
-
-    fn is_signed_by_account(&self) -> bool {
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, keys::rsa_public())
-            .verify(self.signed.as_bytes(), &self.signature)
-            .is_ok()
-    }
 }
 
 pub fn sha256(bytes: &[u8]) -> String {

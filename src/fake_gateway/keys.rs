@@ -16,7 +16,7 @@ use crate::{
 use base64::Engine;
 use p256::{
     SecretKey,
-    ecdsa::{SigningKey, VerifyingKey},
+    ecdsa::SigningKey,
     pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding},
 };
 use ring::rand::{SecureRandom, SystemRandom};
@@ -42,8 +42,9 @@ const FILES: [&str; 3] = ["fcm.json", "apns.p8", "vapid.pem"];
 #[derive(Clone)]
 pub struct Keys {
     folder: PathBuf,
-    pub(super) apns: VerifyingKey,
-    pub(super) vapid: VerifyingKey,
+    /// Public, as uncompressed points.
+    pub(super) apns: Box<[u8]>,
+    pub(super) vapid: Box<[u8]>,
 }
 
 impl Keys {
@@ -116,13 +117,14 @@ impl Keys {
     }
 }
 
-fn p256(path: &Path) -> io::Result<VerifyingKey> {
+/// The public half of the key in the file.
+fn p256(path: &Path) -> io::Result<Box<[u8]>> {
     if !path.exists() {
         let pem = new_key().to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
         fs::write(path, pem.as_bytes())?;
     }
     let key = SigningKey::read_pkcs8_pem_file(path).map_err(io::Error::other)?;
-    Ok(*key.verifying_key())
+    Ok(key.verifying_key().to_encoded_point(false).to_bytes())
 }
 
 fn new_key() -> SecretKey {

@@ -8,6 +8,7 @@ mod behaviour;
 mod checks;
 pub mod cli;
 mod journal;
+mod jwt;
 mod keys;
 mod page;
 mod routes;
@@ -24,6 +25,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use journal::Journal;
+use jwt::Verified;
 use std::{
     io,
     net::SocketAddr,
@@ -76,6 +78,7 @@ struct Twin {
     webhook_secrets: Vec<String>,
     token_seconds: u64,
     tokens_granted: AtomicU64,
+    verified: Verified,
     connections: AtomicU64,
     behaviours: Mutex<Behaviours>,
     journal: Mutex<Journal>,
@@ -119,6 +122,7 @@ impl FakeGateway {
             webhook_secrets: options.webhook_secrets,
             token_seconds: options.token_seconds,
             tokens_granted: AtomicU64::new(0),
+            verified: Verified::default(),
             connections: AtomicU64::new(0),
             behaviours: Mutex::new(behaviours),
             journal: Mutex::new(Journal::open(options.journal.as_deref())?),
