@@ -62,9 +62,10 @@ pub fn seal(plain: Vec<u8>, receiver: &[u8], auth: &[u8; AUTH_BYTES]) -> Result<
     Ok([&header(&known, record_bytes), &*record].concat())
 }
 
-/// The record's size. `None`: its four bytes cannot tell it.
+/// One more than the record has, as RFC 8291, section 4 wants it; 18 is the least that RFC 8188
+/// allows. `None`: its four bytes cannot tell it.
 fn record_bytes(plain_bytes: usize) -> Option<u32> {
-    plain_bytes.checked_add(1 + TAG_BYTES)?.try_into().ok()
+    plain_bytes.checked_add(1 + TAG_BYTES + 1)?.try_into().ok()
 }
 
 fn header(known: &Known<'_>, record_bytes: u32) -> Vec<u8> {
@@ -178,9 +179,9 @@ mod tests {
         for bad in [nothing, short, compressed, off_curve, hybrid, past_field, zero] {
             assert_eq!(seal(b"text".to_vec(), &bad, &AUTH), Err(Fault::Point), "{bad:?}");
         }
-        let most = u32::MAX as usize - 17;
+        let most = u32::MAX as usize - 18;
         for (plain_bytes, then) in
-            [(0, Some(17)), (most, Some(u32::MAX)), (most + 1, None), (usize::MAX, None)]
+            [(0, Some(18)), (most, Some(u32::MAX)), (most + 1, None), (usize::MAX, None)]
         {
             assert_eq!(record_bytes(plain_bytes), then, "{plain_bytes}");
         }
