@@ -8,6 +8,7 @@ use super::{
     Twin,
     jwt::Jwt,
     keys::{self, KEY_ID, TEAM_ID, hex},
+    opened,
 };
 use crate::{
     adapters::gateways::{keys::BASE64_URL, sealed::POINT_BYTES},
@@ -162,8 +163,7 @@ pub fn web_push(
     if sealed.len() > 4_096 {
         return refuse(413, "too_long");
     }
-    let auth = keys::auth(name).into();
-    let Ok(plain) = web_push_native::decrypt(sealed.to_vec(), &keys::receiver(), &auth) else {
+    let Some(plain) = opened::open(sealed, &keys::RECEIVER, &keys::auth(name)) else {
         return refuse(400, "not_for_this_device");
     };
     let Ok(json) = serde_json::from_slice::<Value>(&plain) else { return refuse(400, "json") };
@@ -276,4 +276,58 @@ pub fn token(twin: &Twin, headers: &HeaderMap, form: &[u8]) -> Result<(), Refusa
 
 pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        adapters::gateways::keys::es256_token,
+        fake_gateway::{Behaviours, Journal, Verified},
+    };
+    use p256::ecdsa::SigningKey;
+    use serde_json::json;
+    use std::sync::{Mutex, atomic::AtomicU64};
+
+    fn twin() -> Twin {
+        Twin {
+            address: ([127, 0, 0, 1], 9).into(),
+            keys: None,
+            webhook_secrets: Vec::new(),
+            token_seconds: 0,
+            tokens_granted: AtomicU64::new(0),
+            verified: Verified::default(),
+            connections: AtomicU64::new(0),
+            behaviours: Mutex::new(Behaviours::default()),
+            journal: Mutex::new(Journal::open(None).expect("in memory")),
+        }
+    }
+
+    /// Goal: a remembered signature excuses no claim. Method: tokens that are signed well and say
+    /// something wrong, each shown three times; a good one shown for another origin and key.
+    #[test]
+    fn claims_are_checked_for_each_push() {
+        let pair = |byte: u8| {
+            let key = SigningKey::from_slice(&[byte; 32]).expect("a key");
+            let point = BASE64_URL.encode(key.verifying_key().to_encoded_point(false));
+            (key, point)
+        };
+        let ((key, point), (_, foreign)) = (pair(1), pair(2));
+        let (twin, now, here) = (twin(), telemetry::now_ms() / 1_000, "http://here");
+        for (seconds, aud, k, origin, is_fine) in [
+            (600, here, &point, here, true),
+            (600, here, &point, "http://there", false),
+            (600, here, &foreign, here, false),
+            (-600, here, &point, here, false),
+            (90_000, here, &point, here, false),
+            (600, "http://there", &point, here, false),
+        ] {
+            let claims = json!({"aud": aud, "exp": now + seconds, "sub": "mailto:a@b.example"});
+            let token = es256_token(&key, &json!({"alg": "ES256"}), &claims);
+            for turn in 0..3 {
+                let answer = vapid(&twin, &format!("vapid t={token}, k={k}"), origin);
+                assert_eq!(answer.is_ok(), is_fine, "{turn} {claims} {k} {origin}");
+            }
+        }
+    }
 }

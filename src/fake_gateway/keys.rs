@@ -26,6 +26,7 @@ use std::{
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 const RSA_PEM: &str = include_str!("worthless_rsa_key.pem");
@@ -144,11 +145,25 @@ pub fn rsa_public() -> Vec<u8> {
     pair.public().as_ref().to_vec()
 }
 
-/// The one browser behind all the twin's subscriptions.
-pub fn receiver() -> SecretKey {
-    let bytes = Sha256::digest(b"worthless receiver of the fake gateway");
-    SecretKey::from_slice(&bytes).expect("the hash of this text is a key")
+/// A browser: its key pair, of which the public half is made once.
+pub struct Receiver {
+    pub secret: SecretKey,
+    /// Uncompressed.
+    pub point: Box<[u8]>,
 }
+
+impl Receiver {
+    pub fn new(secret: SecretKey) -> Self {
+        let point = secret.public_key().to_sec1_bytes();
+        Receiver { secret, point }
+    }
+}
+
+/// The one browser behind all the twin's subscriptions.
+pub static RECEIVER: LazyLock<Receiver> = LazyLock::new(|| {
+    let bytes = Sha256::digest(b"worthless receiver of the fake gateway");
+    Receiver::new(SecretKey::from_slice(&bytes).expect("the hash of this text is a key"))
+});
 
 /// A browser's secret, by the device's name.
 pub fn auth(name: &str) -> [u8; 16] {
@@ -167,8 +182,8 @@ pub fn device(platform: Platform, name: &str, address: SocketAddr) -> Device {
     };
     let (mut p256dh, mut auth_text) = (String::new(), String::new());
     if platform == Platform::WebPush {
-        let public_key = receiver().public_key().to_sec1_bytes();
-        (p256dh, auth_text) = (BASE64_URL.encode(public_key), BASE64_URL.encode(auth(name)));
+        let point = &RECEIVER.point;
+        (p256dh, auth_text) = (BASE64_URL.encode(point), BASE64_URL.encode(auth(name)));
     }
     Device {
         device_id: name.into(),

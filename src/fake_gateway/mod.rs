@@ -10,6 +10,7 @@ pub mod cli;
 mod journal;
 mod jwt;
 mod keys;
+mod opened;
 mod page;
 mod routes;
 
