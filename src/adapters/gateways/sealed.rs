@@ -5,11 +5,11 @@
 //! Invariant: what is sealed for a subscription is opened by it alone, and no two messages have
 //! been sealed alike.
 
+use ring::rand::{SecureRandom, SystemRandom};
 use ring::{
     aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
     agreement::{ECDH_P256, EphemeralPrivateKey, UnparsedPublicKey, agree_ephemeral},
     hkdf::{HKDF_SHA256, KeyType, Salt},
-    rand::{SecureRandom, SystemRandom},
 };
 
 /// An uncompressed point of P-256, which is the only form that RFC 8291 knows.
