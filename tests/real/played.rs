@@ -1,8 +1,7 @@
 //! Real data through two worker processes, judged by the publishers' own figures, and once more.
 //!
-//! Owns the demo's proof as a test: every line of every verdict, heads equal last events, a killed
-//! worker started again, and that
-//! playing the same data again moves nothing.
+//! Owns the demo's proof as a test: every line of every verdict, heads equal last events, that a
+//! killed worker is started again, and that playing the same data again moves nothing.
 
 use super::{
     ground::{Ground, Site, until},
