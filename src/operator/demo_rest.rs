@@ -22,11 +22,14 @@ const TAKEOVER_MS_MAX: u64 = 180_000;
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(250);
 
+/// Records by stage and partition.
+type Left = BTreeMap<(&'static str, i32), i64>;
+
 /// What is seen of the stages at one time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Look {
     /// Records that are not durable, of each stage and partition that has some.
-    left: BTreeMap<(&'static str, i32), i64>,
+    left: Left,
     /// Partitions without an owner that has loaded them.
     untaken: usize,
     /// How often workers were started again.
@@ -42,7 +45,7 @@ enum Next {
 
 /// What follows from one look after the others.
 struct Rest {
-    patience: Patience<(BTreeMap<(&'static str, i32), i64>, u32)>,
+    patience: Patience<(Left, u32)>,
 }
 
 impl Rest {
