@@ -17,7 +17,7 @@ use crate::domain::{money::Currency, time::LogTime};
 use crate::operator::{
     clearing,
     demo::{self, Speed},
-    stacks,
+    demo_table, stacks,
 };
 use crate::producer::{
     Folder,
@@ -202,7 +202,7 @@ fn run_play(common: &Common, config: &Config, args: PlayArgs, usual: &str) -> i3
     let pace =
         Pace { days_per_second: args.speed.0, no_bars: common.no_progress, ..Pace::default() };
     match play::play(config, &[folder], pace) {
-        Ok(played) => demo::conclude(common, &played, false),
+        Ok(played) => demo_table::conclude(common, &played, demo_table::Place::SERVERS),
         Err(reason) => {
             say(&reason);
             EXIT_FAILED
@@ -264,12 +264,13 @@ fn run_cards(common: &Common, config: &Config, args: CardsArgs) -> i32 {
 
 fn show_cards(common: &Common, run: &cards::Run) {
     print::document(common.output, run, || {
-        let verdict: Vec<demo::Verdict> = run.verdict.iter().map(demo::Verdict::from).collect();
+        let verdict: Vec<demo_table::Verdict> =
+            run.verdict.iter().map(demo_table::Verdict::from).collect();
         let columns = [
-            print::text("check", &|it: &demo::Verdict| it.check.clone()),
-            print::number("expected", &|it: &demo::Verdict| it.expected.clone()),
-            print::number("found", &|it: &demo::Verdict| it.found.clone()),
-            print::text("ok", &|it: &demo::Verdict| demo::yes(it.ok)),
+            print::text("check", &|it: &demo_table::Verdict| it.check.clone()),
+            print::number("expected", &|it: &demo_table::Verdict| it.expected.clone()),
+            print::number("found", &|it: &demo_table::Verdict| it.found.clone()),
+            print::text("ok", &|it: &demo_table::Verdict| demo_table::yes(it.ok)),
         ];
         format!(
             "{} commands in {:.1} s ({:.0}/s), {} answers, {} published twice\n\

@@ -8,6 +8,7 @@ use super::{
     answers::Answers,
     lane::Lane,
     latency::{Latency, Percentiles},
+    patience::Patience,
 };
 use crate::config::Config;
 use crate::console::progress::Progress;
@@ -26,6 +27,9 @@ use std::{
     },
     time::Duration,
 };
+
+/// How long answers may stay away while some are missing.
+const STILL_MS_MAX: u64 = 60_000;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -71,8 +75,22 @@ struct Trial {
     answered: Arc<AtomicU64>,
 }
 
+/// Looked in on while a play goes on: how often workers were started again so far, after which
+/// answers are waited for anew. An error ends the play.
+pub type Tending<'a> = &'a mut dyn FnMut() -> Result<u32, String>;
+
 /// Plays the folders one after the other through the same topics.
 pub fn play(config: &Config, folders: &[Folder], pace: Pace) -> Result<Vec<Played>, String> {
+    play_with(config, folders, pace, &mut || Ok(0))
+}
+
+/// The same, with workers that are tended meanwhile.
+pub fn play_with(
+    config: &Config,
+    folders: &[Folder],
+    pace: Pace,
+    tend: Tending<'_>,
+) -> Result<Vec<Played>, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let mut lane = Lane::open(&config.kafka).map_err(|error| text(&error))?;
     let answers = Answers::open(&config.kafka, true).map_err(|error| text(&error))?;
@@ -86,7 +104,7 @@ pub fn play(config: &Config, folders: &[Folder], pace: Pace) -> Result<Vec<Playe
     let mut sent = Vec::new();
     let mut failure = None;
     for (folder, answered) in folders.iter().zip(&answered) {
-        match send(&mut lane, folder, answered, pace, &listener) {
+        match send(&mut lane, folder, answered, pace, &listener, tend) {
             Ok(one) => sent.push(one),
             Err(error) => {
                 failure = Some(error);
@@ -130,6 +148,7 @@ fn send(
     answered: &AtomicU64,
     pace: Pace,
     listener: &Listener,
+    tend: Tending<'_>,
 ) -> Result<Sent, String> {
     let plan = folder.play();
     let (first, last) = plan.days();
@@ -147,7 +166,7 @@ fn send(
                 lane.tick(Tick { time, rules_version: 1, logic_version: 1 })
                     .map_err(|error| error.to_string())?;
                 if let Some(rate) = pace.days_per_second {
-                    wait_until(begun_ns, f64::from(days_played) / rate);
+                    wait_until(begun_ns, f64::from(days_played) / rate, tend)?;
                 }
                 days_played += 1;
             }
@@ -158,20 +177,25 @@ fn send(
                 commands += 1;
             }
         }
-        wait_for(answered, commands, pace.unanswered_max, listener, &mut progress, &day)?;
+        wait_for(answered, commands, pace.unanswered_max, listener, &mut progress, &day, tend)?;
     }
     // Answers of an earlier play of the same data count too: they must not end this one unsent.
     lane.settle();
-    wait_for(answered, commands, 1, listener, &mut progress, "waiting for the last answers")?;
+    let note = "waiting for the last answers";
+    wait_for(answered, commands, 1, listener, &mut progress, note, tend)?;
     let seconds = telemetry::seconds_since(begun_ns);
     progress.finish();
     Ok(Sent { days, commands, seconds })
 }
 
-fn wait_until(begun_ns: u64, seconds: f64) {
-    let ahead = seconds - telemetry::seconds_since(begun_ns);
-    if ahead > 0.0 {
-        std::thread::park_timeout(Duration::from_secs_f64(ahead));
+fn wait_until(begun_ns: u64, seconds: f64, tend: Tending<'_>) -> Result<(), String> {
+    loop {
+        let ahead = seconds - telemetry::seconds_since(begun_ns);
+        if ahead <= 0.0 {
+            return Ok(());
+        }
+        tend()?;
+        std::thread::park_timeout(Duration::from_secs_f64(ahead.min(0.1)));
     }
 }
 
@@ -183,19 +207,18 @@ fn wait_for(
     listener: &Listener,
     progress: &mut Progress,
     note: &str,
+    tend: Tending<'_>,
 ) -> Result<(), String> {
-    let mut last = answered.load(Ordering::Acquire);
-    let mut changed_ms = telemetry::steady_ms();
+    let mut patience = Patience::new();
     loop {
+        let restarts = tend()?;
         let now = answered.load(Ordering::Acquire);
         progress.at(now, note);
         if sent < now + unanswered_max {
             return Ok(());
         }
-        if now != last {
-            (last, changed_ms) = (now, telemetry::steady_ms());
-        }
-        if listener.is_finished() || telemetry::steady_ms() > changed_ms + 60_000 {
+        let still_ms = patience.still_ms((now, restarts), telemetry::steady_ms());
+        if listener.is_finished() || still_ms > STILL_MS_MAX {
             return Err(format!(
                 "{now} of {sent} commands are answered and none for a minute: does a worker run on \
                  these topics, with runtime.ticks=off?"

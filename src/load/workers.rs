@@ -124,6 +124,11 @@ impl Worker {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// How it ended; `None` while it runs.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
     /// SIGKILL, and gone when this returns.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
@@ -173,11 +178,14 @@ impl Worker {
         self.partitions().len()
     }
 
+    /// Partitions that it owns and has loaded, of all its stages.
+    pub fn taken(&mut self) -> usize {
+        self.partitions().iter().filter(|line| !is_loading(line)).count()
+    }
+
     /// Owns partitions and has loaded all of them.
     pub fn is_taking(&mut self) -> bool {
         let partitions = self.partitions();
-        let is_loading =
-            |line: &Value| line.get("state").and_then(Value::as_str) == Some("loading");
         !partitions.is_empty() && !partitions.iter().any(is_loading)
     }
 
@@ -242,6 +250,11 @@ impl Worker {
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(count)..].join("\n")
     }
+}
+
+/// Of a partition's line on the health page.
+fn is_loading(line: &Value) -> bool {
+    line.get("state").and_then(Value::as_str) == Some("loading")
 }
 
 impl Drop for Worker {

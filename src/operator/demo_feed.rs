@@ -1,8 +1,8 @@
 //! The demo's look at the feed: who was shown what of the data that was played, and who was told.
 //!
-//! Owns waiting until feed and push have read everything, and reading events, items, outcomes and
-//! the rows of customers, each once. Judges the feed by `producer::feed_oracle`, the pushes by the
-//! obligations that the items hold and by what the gateway says it took. Never joins a group.
+//! Owns reading events, items, outcomes and the rows of customers, each once; nobody writes them by
+//! then. Judges the feed by `producer::feed_oracle`, the pushes by the obligations that the items
+//! hold and by what the gateway says it took. Never joins a group.
 
 use super::{
     connect,
@@ -20,69 +20,18 @@ use crate::codec::{
     topics::{EVENTS, FEED_ITEMS, PUSH_OUTCOMES},
 };
 use crate::config::Config;
-use crate::console::progress::Progress;
 use crate::domain::{
     event::AccountEvent,
     feed::FeedRecord,
     ids::CustomerId,
     push::{Outcome, PushOutcome},
 };
-use crate::load::{play::Played, workers::Worker};
+use crate::load::play::Played;
 use crate::producer::{Folder, feed_oracle::FeedOracle, oracle::OracleLine};
-use crate::runtime::telemetry;
-use crate::stages::{Topic, push};
+use crate::stages::push;
 use crate::worker::EXIT_FAILED;
 use futures_util::TryStreamExt;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
-
-/// How long feed and push may stand still while something is left to read.
-const STILL_MS_MAX: u64 = 60_000;
-
-/// Waits until feed has written all that the events say and push has ended all that the items ask
-/// for. Errors: what is left, after a minute in which nothing moved.
-pub fn await_told(config: &Config, workers: &mut [Worker], no_bars: bool) -> Result<(), String> {
-    let mut progress = Progress::start("feed", 0, no_bars);
-    let (mut before, mut still_since_ms) = (u64::MAX, telemetry::steady_ms());
-    loop {
-        let left =
-            unread(config, workers, "feed", EVENTS)? + unread(config, workers, "push", FEED_ITEMS)?;
-        if left == 0 {
-            progress.finish();
-            return Ok(());
-        }
-        if left != before {
-            (before, still_since_ms) = (left, telemetry::steady_ms());
-        }
-        progress.at(0, &format!("{left} records to feed and push"));
-        let is_over = telemetry::steady_ms() > still_since_ms + STILL_MS_MAX;
-        if is_over || !workers.iter_mut().all(Worker::is_running) {
-            return Err(format!("feed and push have {left} records left to read"));
-        }
-        std::thread::park_timeout(Duration::from_millis(100));
-    }
-}
-
-/// Records of a stage's input that are not durable yet, over all partitions.
-fn unread(
-    config: &Config,
-    workers: &mut [Worker],
-    stage: &str,
-    topic: Topic,
-) -> Result<u64, String> {
-    let reader = logs::reader(config, stage).map_err(|_| "Kafka cannot be read".to_owned())?;
-    let spans = reader.spans(&config.kafka.topic(topic.0)).map_err(|error| error.to_string())?;
-    let mut durable: BTreeMap<i32, i64> = BTreeMap::new();
-    for ((of, partition), offset) in workers.iter_mut().flat_map(Worker::durable) {
-        if of == stage {
-            durable.insert(partition, offset);
-        }
-    }
-    let left = |partition, end: i64| end - durable.get(&partition).copied().unwrap_or(0);
-    Ok(spans.iter().map(|span| left(span.partition, span.end).max(0).unsigned_abs()).sum())
-}
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads the topics to their ends and the customers' rows, and puts the verdicts behind what was
 /// judged already. The workers have stopped, so the ends stay where they are.

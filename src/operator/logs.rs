@@ -17,11 +17,9 @@ use crate::codec::{
 };
 use crate::config::Config;
 use crate::domain::command::{AccountCommand, PARTITION_KEY};
+pub use crate::worker::EXIT_USAGE;
 use crate::worker::{EXIT_FAILED, EXIT_UNREACHABLE};
 use std::{fmt::Display, ops::ControlFlow, sync::mpsc, time::Duration};
-
-/// Wrong usage, or nothing that could be judged (docs: exit codes).
-pub const EXIT_USAGE: i32 = 2;
 
 /// Longest silence while records are missing.
 const SILENCE_MAX: Duration = Duration::from_secs(30);

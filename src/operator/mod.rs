@@ -17,7 +17,10 @@ pub mod demo;
 pub mod demo_feed;
 mod demo_ledger;
 mod demo_phones;
+mod demo_rest;
+pub mod demo_table;
 mod demo_tail;
+mod demo_workers;
 pub mod exceptions;
 #[cfg(feature = "export")]
 pub mod export;

@@ -177,19 +177,6 @@ impl LedgerOracle {
         self.again += usize::from(earlier.is_some());
     }
 
-    /// The last window of the folder has closed: every partition's postings have come to the last
-    /// tick of the play.
-    pub fn has_last_window(&self) -> bool {
-        let cutoff = self.expected.last.plus_ms(DAY_MS);
-        self.closed.contains_key(&(self.expected.name.into(), cutoff))
-    }
-
-    /// For people: the window that `has_last_window` is about.
-    pub fn last_window(&self) -> String {
-        let Expected { name, currency, last, .. } = &self.expected;
-        format!("{name}/{currency} of {}", day_text(*last))
-    }
-
     /// `booked_minor`: of every account of the folder, in its last event.
     pub fn verdict(&self, booked_minor: &BTreeMap<AccountId, i64>) -> Vec<OracleLine> {
         let mut lines = vec![

@@ -195,17 +195,3 @@ fn faults_are_named() {
         }
     }
 }
-
-/// Goal: it is known when the windows have come to the end. Method: the last window comes last.
-#[test]
-fn last_window() {
-    let (first, last) = (LogTime(10 * DAY_MS), LogTime(12 * DAY_MS));
-    let (name, cleared_minor, closings) = ("city", 0, Vec::new());
-    let expected = Expected { name, currency: currency(), first, last, cleared_minor, closings };
-    let mut oracle = LedgerOracle::new(expected, 2);
-    assert_eq!(oracle.last_window(), "city/CAD of 1970-01-13");
-    for (event, is_last) in windows().iter().zip([false, false, false, true]) {
-        oracle.decide(event);
-        assert_eq!(oracle.has_last_window(), is_last);
-    }
-}

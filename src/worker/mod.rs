@@ -41,6 +41,8 @@ use tokio::runtime::Handle;
 pub const EXIT_DONE: i32 = 0;
 /// Ran, but the verdict is bad (docs: exit codes).
 pub const EXIT_BAD: i32 = 1;
+/// Wrong usage, or nothing that could be judged.
+pub const EXIT_USAGE: i32 = 2;
 pub const EXIT_FAILED: i32 = 3;
 pub const EXIT_REFUSED: i32 = 4;
 pub const EXIT_UNREACHABLE: i32 = 5;

@@ -1,16 +1,17 @@
 //! Real data through two worker processes, judged by the publishers' own figures, and once more.
 //!
-//! Owns the demo's proof as a test: every line of every verdict, heads equal last events, and that
-//! playing the same data again moves nothing.
+//! Owns the demo's proof as a test: every line of every verdict, heads equal last events, that a
+//! killed worker is started again, and that playing the same data again moves nothing.
 
 use super::{
     ground::{Ground, Site, until},
     watch,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tapline::codec::topics::EVENTS;
 use tapline::domain::{command::Tick, event::Event};
 use tapline::load::{
+    crew::Crew,
     heads,
     lane::Lane,
     play::{self, Pace},
@@ -19,18 +20,30 @@ use tapline::operator::demo;
 use tapline::producer::{Folder, dated::Step};
 
 /// Goal: a bank's year and a city's months come out to the cent, and a second play of the city has
-/// no effect. Method: two workers; the data's days are the clock; then each command of the city
-/// must be answered as a repeat, and the heads must still be those of the first play.
+/// no effect, though a worker is killed in the midst of the first play. Method: two workers, of which
+/// one is started again; the data's days are the clock; then each command of the city must be
+/// answered as a repeat, and the heads must still be those of the first play.
 pub fn real_data_twice(ground: &Ground) {
     let site = ground.site("played");
     let ticks = [("runtime.ticks", "off")];
-    let mut workers = vec![site.worker(1, &ticks), site.worker(2, &ticks)];
-    watch::await_ready(&site, &mut workers, 60);
+    let starts = vec![site.start(1, &ticks), site.start(2, &ticks)];
+    let mut crew = Crew::start(starts).expect("workers can be started");
+    watch::await_ready(&site, &mut crew.workers, 60);
     let root = demo::data_root();
     let folders = ["berka", "toronto-pcard"]
         .map(|name| Folder::read(&root.join(name)).unwrap_or_else(|error| panic!("{error}")));
     let pace = Pace { no_bars: true, ..Pace::default() };
-    let played = play::play(&site.config, &folders, pace).unwrap_or_else(|error| panic!("{error}"));
+    let begun = Instant::now();
+    let mut is_killed = false;
+    let played = play::play_with(&site.config, &folders, pace, &mut || {
+        if !is_killed && begun.elapsed() > Duration::from_secs(5) {
+            crew.workers[1].signal("KILL");
+            is_killed = true;
+        }
+        crew.tend()
+    });
+    let played = played.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(crew.restarts(), 1, "the killed worker is started again, nobody else");
     let mut lines = 0;
     for one in &played {
         assert!(one.decisions >= one.commands, "{}: {} answers", one.name, one.decisions);
@@ -65,11 +78,7 @@ pub fn real_data_twice(ground: &Ground) {
         assert!(matches!(event.body, Event::MessageRepeated(_)), "no repeat: {event:?}");
     }
 
-    workers.iter().for_each(|worker| worker.signal("TERM"));
-    for worker in &mut workers {
-        let status = worker.ends(Duration::from_secs(30));
-        assert!(status.is_some_and(|status| status.success()), "{}", worker.last_lines(5));
-    }
+    crew.stop(Duration::from_secs(30)).unwrap_or_else(|reason| panic!("{reason}"));
     let stored = site
         .ask(|session| heads::booked_minor(&site.config, session))
         .unwrap_or_else(|error| panic!("{error}"));
