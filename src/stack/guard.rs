@@ -17,9 +17,15 @@ use std::{
 
 /// Arguments: the log file, then the server's command line. Prints the server's process id, ends
 /// with the server and with its exit code. The watching subshell outlives a killed main shell.
+///
+/// The timer slack is inherited (Linux; elsewhere the line does nothing): Cassandra's idle threads
+/// sleep for 10 microseconds at a time before they park, some 4,000 times a second, which took a
+/// sixth of a core. Now they sleep for up to 2 ms, and so long may a request wait for one
+/// (docs/benchmarks.md).
 const SERVER: &str = r#"
 trap '' HUP
 log=$1; shift
+(echo 2000000 >/proc/$$/timerslack_ns) 2>/dev/null
 exec 3<&0 </dev/null
 "$@" >>"$log" 2>&1 3<&- &
 server=$!
