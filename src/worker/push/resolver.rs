@@ -1,8 +1,8 @@
 //! Devices and preferences for the executor, read for many customers in one request.
 //!
-//! Owns the one question to the store that is under way. Who asks meanwhile is in the next, so
-//! nobody waits where little is asked, and where much is asked the questions grow and not their
-//! number: what one costs the store is the request, and hardly the rows (docs/benchmarks.md). The
+//! Owns the one question to the store that is under way. Who asks meanwhile, or within some
+//! milliseconds, is in the next: where much is asked the questions grow and not their number, for
+//! what one costs the store is the request, and hardly the rows (docs/benchmarks.md). The
 //! store is asked until it answers. A question that fails is asked again customer by customer:
 //! those whose replicas are away hold up nobody else.
 
@@ -22,7 +22,7 @@ use crate::runtime::{
 };
 use crate::stages::push::NAME;
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -30,6 +30,9 @@ use tokio::{
 
 /// Customers of one question: it stays small beside what a node reads at a time.
 const CUSTOMERS_MAX: usize = 64;
+/// How long the first who asks waits for others: feed items come in batches of the log's, some
+/// dozen at a time, and a push is seconds from being late.
+const GATHERED_WITHIN: Duration = Duration::from_millis(5);
 
 /// The tables of devices and preferences, as far as sending needs them.
 pub trait TargetStore: Send + Sync + 'static {
@@ -124,7 +127,7 @@ impl Resolver {
 impl Asker {
     async fn run(self, mut asked: UnboundedReceiver<Ask>) {
         let mut asks = Vec::with_capacity(CUSTOMERS_MAX);
-        while asked.recv_many(&mut asks, CUSTOMERS_MAX).await > 0 {
+        while gather(&mut asked, &mut asks).await {
             let customers: Vec<CustomerId> = asks.iter().map(|ask| ask.customer.clone()).collect();
             match self.store.targets_of(&customers).await {
                 Ok(found) => {
@@ -178,6 +181,19 @@ impl Asker {
     }
 }
 
+/// Fills `asks` for the next question. False: nobody will ask any more.
+async fn gather(asked: &mut UnboundedReceiver<Ask>, asks: &mut Vec<Ask>) -> bool {
+    let Some(first) = asked.recv().await else { return false };
+    asks.push(first);
+    tokio::time::sleep(GATHERED_WITHIN).await;
+    while asks.len() < CUSTOMERS_MAX
+        && let Ok(ask) = asked.try_recv()
+    {
+        asks.push(ask);
+    }
+    true
+}
+
 /// One customer's row must not stop everybody's.
 fn unreadable(failure: &StoreError) -> Targets {
     tracing::error!(stage = NAME, %failure,
@@ -192,7 +208,6 @@ mod tests {
     use std::{
         collections::BTreeMap,
         sync::{Mutex, mpsc},
-        time::Duration,
     };
     use tokio::sync::Semaphore;
 
