@@ -3,7 +3,7 @@
 use super::{
     bench,
     cards::{self, Plan},
-    closing,
+    closing, fitted,
     play::{self, Pace},
     told,
     workers::Start,
@@ -301,7 +301,13 @@ fn run_bench(common: &Common, config: &Config, args: &BenchArgs) -> i32 {
         Err(code) => return code,
     };
     let endpoints = stack.endpoints().clone();
-    let config = match stacks::local_config(&demo::own_names(common, "bench"), &endpoints) {
+    let mut own = demo::own_names(common, "bench");
+    let fitted = fitted::fitted(config, args.what);
+    for (key, value) in &fitted {
+        say(&format!("{key}={value}, to fit this machine"));
+    }
+    own.settings.splice(0..0, fitted);
+    let config = match stacks::local_config(&own, &endpoints) {
         Ok(config) => config,
         Err(code) => return code,
     };

@@ -11,6 +11,7 @@ pub mod cards;
 pub mod cli;
 pub mod closing;
 pub mod crew;
+pub mod fitted;
 pub mod heads;
 pub mod journal;
 pub mod lane;
