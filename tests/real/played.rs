@@ -36,7 +36,7 @@ pub fn real_data_twice(ground: &Ground) {
     let begun = Instant::now();
     let mut is_killed = false;
     let played = play::play_with(&site.config, &folders, pace, &mut || {
-        if !is_killed && begun.elapsed() > Duration::from_secs(5) {
+        if !is_killed && begun.elapsed() > Duration::from_secs(1) {
             crew.workers[1].signal("KILL");
             is_killed = true;
         }
