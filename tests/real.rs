@@ -30,6 +30,8 @@ mod ledger;
 mod load;
 #[path = "real/money.rs"]
 mod money;
+#[path = "real/outage.rs"]
+mod outage;
 #[path = "real/played.rs"]
 mod played;
 #[path = "real/pushes.rs"]
@@ -85,6 +87,9 @@ const CASES: &[Case] = &[
     Case { name: "real::pushes", run: pushes::killed_between_send_and_outcome },
 ];
 
+/// Minutes of real time for what the simulations do in every run: only by name.
+const ON_DEMAND: &[Case] = &[Case { name: "real::outage", run: outage::of_a_minute }];
+
 /// Names that are wanted, names that are not, and whether they must be whole.
 #[derive(Default)]
 struct Filter {
@@ -131,8 +136,10 @@ fn main() -> ExitCode {
     tapline::codec::init();
     let begun = Instant::now();
     let filter = Filter::of_arguments(std::env::args().skip(1));
-    let chosen: Vec<&Case> = CASES.iter().filter(|case| filter.takes(case)).collect();
-    let out = CASES.len() - chosen.len();
+    let asked_for = ON_DEMAND.iter().filter(|_| filter.is_list || !filter.wanted.is_empty());
+    let chosen: Vec<&Case> =
+        CASES.iter().chain(asked_for).filter(|case| filter.takes(case)).collect();
+    let out = CASES.len() + ON_DEMAND.len() - chosen.len();
     if filter.is_list {
         chosen.iter().for_each(|case| println!("{}: test", case.name));
         return ExitCode::SUCCESS;
@@ -143,6 +150,12 @@ fn main() -> ExitCode {
         return closing(0, 0, 1, 0, begun);
     }
     println!("\nrunning {} tests", chosen.len());
+    for case in ON_DEMAND.iter().filter(|_| filter.wanted.is_empty()) {
+        println!(
+            "left out, as it takes minutes: cargo test --release --test real -- {}",
+            case.name
+        );
+    }
     if chosen.is_empty() {
         return closing(0, 0, 0, out, begun);
     }
