@@ -281,27 +281,9 @@ pub fn sha256(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        adapters::gateways::keys::es256_token,
-        fake_gateway::{Behaviours, Journal, Verified},
-    };
+    use crate::{adapters::gateways::keys::es256_token, fake_gateway::Options};
     use p256::ecdsa::SigningKey;
     use serde_json::json;
-    use std::sync::{Mutex, atomic::AtomicU64};
-
-    fn twin() -> Twin {
-        Twin {
-            address: ([127, 0, 0, 1], 9).into(),
-            keys: None,
-            webhook_secrets: Vec::new(),
-            token_seconds: 0,
-            tokens_granted: AtomicU64::new(0),
-            verified: Verified::default(),
-            connections: AtomicU64::new(0),
-            behaviours: Mutex::new(Behaviours::default()),
-            journal: Mutex::new(Journal::open(None).expect("in memory")),
-        }
-    }
 
     /// Goal: a remembered signature excuses no claim. Method: tokens that are signed well and say
     /// something wrong, each shown three times; a good one shown for another origin and key.
@@ -313,7 +295,8 @@ mod tests {
             (key, point)
         };
         let ((key, point), (_, foreign)) = (pair(1), pair(2));
-        let (twin, now, here) = (twin(), telemetry::now_ms() / 1_000, "http://here");
+        let twin = Twin::new(([127, 0, 0, 1], 9).into(), Options::default()).expect("in memory");
+        let (now, here) = (telemetry::now_ms() / 1_000, "http://here");
         for (seconds, aud, k, origin, is_fine) in [
             (600, here, &point, here, true),
             (600, here, &point, "http://there", false),

@@ -86,6 +86,25 @@ struct Twin {
 }
 
 impl Twin {
+    /// Errors: the journal cannot be written.
+    fn new(address: SocketAddr, options: Options) -> io::Result<Self> {
+        let mut behaviours = Behaviours::default();
+        for (target, rule) in options.behaviours {
+            behaviours.set(target, rule);
+        }
+        Ok(Twin {
+            address,
+            keys: options.keys,
+            webhook_secrets: options.webhook_secrets,
+            token_seconds: options.token_seconds,
+            tokens_granted: AtomicU64::new(0),
+            verified: Verified::default(),
+            connections: AtomicU64::new(0),
+            behaviours: Mutex::new(behaviours),
+            journal: Mutex::new(Journal::open(options.journal.as_deref())?),
+        })
+    }
+
     fn counts(&self) -> Counts {
         let tokens = self.tokens_granted.load(Ordering::Relaxed);
         let connections = self.connections.load(Ordering::Relaxed);
@@ -113,21 +132,7 @@ impl FakeGateway {
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(options.listen).await?;
         let address = listener.local_addr()?;
-        let mut behaviours = Behaviours::default();
-        for (target, rule) in options.behaviours {
-            behaviours.set(target, rule);
-        }
-        let twin = Arc::new(Twin {
-            address,
-            keys: options.keys,
-            webhook_secrets: options.webhook_secrets,
-            token_seconds: options.token_seconds,
-            tokens_granted: AtomicU64::new(0),
-            verified: Verified::default(),
-            connections: AtomicU64::new(0),
-            behaviours: Mutex::new(behaviours),
-            journal: Mutex::new(Journal::open(options.journal.as_deref())?),
-        });
+        let twin = Arc::new(Twin::new(address, options)?);
         let task = tokio::spawn(serve(listener, Arc::clone(&twin)));
         Ok(FakeGateway { address, twin, task })
     }

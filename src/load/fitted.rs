@@ -14,7 +14,7 @@ fn partitions(cores: usize) -> String {
 }
 
 /// What suits the benchmark, as keys and values; short waits where a reply is measured, longer ones
-/// where six stages follow each other and nobody waits.
+/// where five stages follow each other and nobody waits.
 fn suited(what: What, cores: usize) -> Vec<(&'static str, String)> {
     let few = |linger: &str| {
         vec![

@@ -211,12 +211,13 @@ fn wait_for(
 ) -> Result<(), String> {
     let mut patience = Patience::new();
     loop {
-        let restarts = tend()?;
         let now = answered.load(Ordering::Acquire);
         progress.at(now, note);
         if sent < now + unanswered_max {
             return Ok(());
         }
+        // Not before each command: a worker that is missed lets answers stay away.
+        let restarts = tend()?;
         let still_ms = patience.still_ms((now, restarts), telemetry::steady_ms());
         if listener.is_finished() || still_ms > STILL_MS_MAX {
             return Err(format!(

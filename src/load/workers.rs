@@ -173,11 +173,6 @@ impl Worker {
         self.partitions().iter().filter_map(durable).collect()
     }
 
-    /// Partitions that it owns, of all its stages.
-    pub fn owned(&mut self) -> usize {
-        self.partitions().len()
-    }
-
     /// Partitions that it owns and has loaded, of all its stages.
     pub fn taken(&mut self) -> usize {
         self.partitions().iter().filter(|line| !is_loading(line)).count()

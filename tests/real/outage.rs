@@ -8,6 +8,7 @@ use super::{
     ground::{Ground, Site, until},
     load::{Load, crowd},
     told::{self, Phones, Told},
+    watch,
 };
 use std::{
     collections::BTreeMap,
@@ -189,9 +190,7 @@ impl World<'_> {
 
     /// Gateways whose breaker is not closed, by the worker's metrics.
     fn open_breakers(&mut self) -> Vec<String> {
-        let address = self.workers[0].address().expect("a health page");
-        let mut answer = ureq::get(format!("http://{address}/metrics")).call().expect("metrics");
-        let page = answer.body_mut().read_to_string().expect("text");
+        let (_, page) = watch::page(&mut self.workers[0], "metrics").expect("metrics");
         let of = |line: &str| {
             let line = line.strip_prefix("tapline_push_breaker{")?;
             let (labels, value) = line.split_once("} ")?;

@@ -17,16 +17,21 @@ use tapline::load::workers::Worker;
 
 /// Status and body of `/readyz`; `None` while nobody listens.
 pub fn readyz(worker: &mut Worker) -> Option<(u16, Value)> {
+    let (status, body) = page(worker, "readyz")?;
+    Some((status, serde_json::from_str(&body).ok()?))
+}
+
+/// Status and text of a page of the worker's; `None` while nobody listens.
+pub fn page(worker: &mut Worker, name: &str) -> Option<(u16, String)> {
     let address = worker.address()?;
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_secs(2)))
         .build()
         .into();
-    let mut answer = agent.get(format!("http://{address}/readyz")).call().ok()?;
+    let mut answer = agent.get(format!("http://{address}/{name}")).call().ok()?;
     let status = answer.status().as_u16();
-    let body = answer.body_mut().read_to_string().ok()?;
-    Some((status, serde_json::from_str(&body).ok()?))
+    Some((status, answer.body_mut().read_to_string().ok()?))
 }
 
 /// The lines of the health page, by partition.
