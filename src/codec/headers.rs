@@ -32,6 +32,12 @@ pub const TARGETS: &str = "tapline-targets";
 /// Namespace of `ce_id`: UUIDv5 of "tapline" among DNS names.
 pub const ID_NAMESPACE: Uuid = Uuid::from_u128(0x3bae_d07b_d969_5e28_8242_3ae3_6a06_476e);
 
+/// Those of an output, with room for the longest.
+const OUTPUT_HEADERS_MAX: usize = 13;
+
+/// Name and value of most headers together; longer ones grow the list.
+const HEADER_BYTES_USUAL: usize = 40;
+
 /// Headers in order, in one buffer. Names may repeat; a value may be null.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderList {
@@ -51,9 +57,10 @@ impl HeaderList {
         Self::default()
     }
 
-    /// Room for a usual output, so that filling it allocates nothing more.
-    pub fn for_output() -> Self {
-        Self { text: Vec::with_capacity(512), entries: Vec::with_capacity(16) }
+    /// Room for `headers` of usual size.
+    pub fn with_capacity(headers: usize) -> Self {
+        let text = Vec::with_capacity(headers * HEADER_BYTES_USUAL);
+        Self { text, entries: Vec::with_capacity(headers) }
     }
 
     pub fn clear(&mut self) {
@@ -62,7 +69,7 @@ impl HeaderList {
     }
 
     pub fn push(&mut self, name: &str, value: Option<&[u8]>) {
-        let name = self.name(name);
+        let name = self.push_name(name);
         self.text.extend_from_slice(value.unwrap_or_default());
         let value_end = value.map(|_| self.end());
         self.entries.push(Entry { name, value_end });
@@ -73,14 +80,12 @@ impl HeaderList {
     }
 
     fn push_number(&mut self, name: &str, value: i64) {
-        self.push_parts(name, |text| {
-            let _ = write!(text, "{value}");
-        });
+        self.push_text(name, itoa::Buffer::new().format(value));
     }
 
     /// A value that is written in place.
     fn push_parts(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        let name = self.name(name);
+        let name = self.push_name(name);
         write(&mut self.text);
         let value_end = Some(self.end());
         self.entries.push(Entry { name, value_end });
@@ -88,16 +93,14 @@ impl HeaderList {
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
         self.entries.iter().map(|entry| {
-            let name = &self.text[entry.name.start as usize..entry.name.end as usize];
-            let value =
-                entry.value_end.map(|end| &self.text[entry.name.end as usize..end as usize]);
-            (std::str::from_utf8(name).expect("names are pushed as text"), value)
+            let name = std::str::from_utf8(self.name_of(entry));
+            (name.expect("names are pushed as text"), self.value_of(entry))
         })
     }
 
     /// The value of the last header of that name, as Kafka's clients answer it.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter().filter(|(known, _)| *known == name).last().and_then(|(_, value)| value)
+        self.value_of(self.find(name)?)
     }
 
     /// The same as text, if it is.
@@ -106,7 +109,20 @@ impl HeaderList {
     }
 
     pub fn contains(&self, name: &str) -> bool {
-        self.iter().any(|(known, _)| known == name)
+        self.find(name).is_some()
+    }
+
+    /// Several are looked for in every record, so names are compared as bytes.
+    fn find(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().rfind(|entry| self.name_of(entry) == name.as_bytes())
+    }
+
+    fn name_of(&self, entry: &Entry) -> &[u8] {
+        &self.text[entry.name.start as usize..entry.name.end as usize]
+    }
+
+    fn value_of(&self, entry: &Entry) -> Option<&[u8]> {
+        entry.value_end.map(|end| &self.text[entry.name.end as usize..end as usize])
     }
 
     pub fn len(&self) -> usize {
@@ -122,7 +138,7 @@ impl HeaderList {
         self.text.len()
     }
 
-    fn name(&mut self, name: &str) -> Range<u32> {
+    fn push_name(&mut self, name: &str) -> Range<u32> {
         let start = self.end();
         self.text.extend_from_slice(name.as_bytes());
         start..self.end()
@@ -144,26 +160,14 @@ struct PassedOn<'a> {
 
 impl<'a> PassedOn<'a> {
     fn from(cause: &'a RawRecord) -> Self {
-        let mut passed = Self {
-            traceparent: None,
-            tracestate: None,
-            planned_us: None,
-            origin_ms: cause.timestamp_ms,
-        };
-        for (name, value) in cause.headers.iter() {
-            match name {
-                TRACEPARENT => passed.traceparent = value,
-                TRACESTATE => passed.tracestate = value,
-                PLANNED_US => passed.planned_us = value,
-                ORIGIN_MS => {
-                    let text = value.and_then(|bytes| std::str::from_utf8(bytes).ok());
-                    let origin_ms = text.and_then(|text| text.parse().ok());
-                    passed.origin_ms = origin_ms.unwrap_or(cause.timestamp_ms);
-                }
-                _ => {}
-            }
+        let headers = &cause.headers;
+        let origin_ms = headers.text(ORIGIN_MS).and_then(|text| text.parse().ok());
+        Self {
+            traceparent: headers.get(TRACEPARENT),
+            tracestate: headers.get(TRACESTATE),
+            planned_us: headers.get(PLANNED_US),
+            origin_ms: origin_ms.unwrap_or(cause.timestamp_ms),
         }
-        passed
     }
 }
 
@@ -183,11 +187,8 @@ pub struct Provenance<'a> {
 /// The headers of an output.
 pub fn headers(of: &Provenance<'_>) -> HeaderList {
     let passed = PassedOn::from(of.cause);
-    let mut out = HeaderList::for_output();
-    out.push_parts(SRC, |text| {
-        // Writing to a vector cannot fail.
-        let _ = write!(text, "{}", of.id);
-    });
+    let mut out = HeaderList::with_capacity(OUTPUT_HEADERS_MAX);
+    out.push_parts(SRC, |text| of.id.append(text));
     let id = Uuid::new_v5(&ID_NAMESPACE, out.get(SRC).unwrap_or_default());
     out.push_text(CE_ID, id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
     out.push_text(CE_SPECVERSION, "1.0");
@@ -201,6 +202,7 @@ pub fn headers(of: &Provenance<'_>) -> HeaderList {
     if let Some((seq, chain)) = of.link {
         out.push_number(SEQ, seq);
         out.push_parts(CHAIN, |text| {
+            // Writing to a vector cannot fail.
             let _ = write!(text, "{chain}");
         });
     }

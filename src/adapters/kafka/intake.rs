@@ -278,11 +278,10 @@ pub(super) fn raw(message: &BorrowedMessage<'_>) -> RawRecord {
         Timestamp::CreateTime(ms) => (ms, TimestampType::CreateTime),
         Timestamp::NotAvailable => (-1, TimestampType::CreateTime),
     };
-    let mut headers = HeaderList::new();
-    if let Some(theirs) = message.headers() {
-        for header in theirs.iter() {
-            headers.push(header.key, header.value);
-        }
+    let theirs = message.headers();
+    let mut headers = HeaderList::with_capacity(theirs.map_or(0, Headers::count));
+    for header in theirs.into_iter().flat_map(Headers::iter) {
+        headers.push(header.key, header.value);
     }
     RawRecord {
         partition: message.partition(),
