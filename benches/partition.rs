@@ -7,10 +7,7 @@
 //! `cargo bench --bench partition -- [ACCOUNTS] [TAPS] [RECORDS A SEAL]`; best and
 //! median of the seals.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 use tapline::{
     codec::{
         self, StageCodec,
@@ -33,6 +30,7 @@ use tapline::{
     runtime::{
         partition::{Binding, Limits, Partition},
         ports::{Arrival, Batch, Ports, Publish, SideRead},
+        telemetry,
     },
     stages::{Stage, authorisation::Authorisation, feed::Feed},
 };
@@ -164,18 +162,18 @@ impl Plan {
             if count == 0 {
                 break;
             }
-            let mut spent = Duration::ZERO;
+            let mut spent_ns = 0;
             for records in some {
-                let begun = Instant::now();
+                let begun_ns = telemetry::steady_ns();
                 partition.handle(Arrival::Fetched(records), &mut ports);
                 for ticket in std::mem::take(&mut ports.tickets) {
                     partition.handle(Arrival::Acknowledged { ticket }, &mut ports);
                 }
-                spent += begun.elapsed();
+                spent_ns += telemetry::steady_ns() - begun_ns;
                 costs.published += ports.published.len();
                 ports.published.drain(..).for_each(&mut take);
             }
-            let begun = Instant::now();
+            let begun_ns = telemetry::steady_ns();
             partition.handle(Arrival::SealDue, &mut ports);
             while !ports.batches.is_empty() {
                 for batch in std::mem::take(&mut ports.batches) {
@@ -184,9 +182,9 @@ impl Plan {
                     partition.handle(Arrival::Written { seal, index }, &mut ports);
                 }
             }
-            spent += begun.elapsed();
+            spent_ns += telemetry::steady_ns() - begun_ns;
             if costs.records >= self.from {
-                costs.ns.push(spent.as_nanos() as u64 / count as u64);
+                costs.ns.push(spent_ns / count as u64);
             }
             costs.records += count;
         }
