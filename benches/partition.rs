@@ -101,8 +101,8 @@ fn main() {
     // Once more, because what is kept lies in the way of what is measured.
     let mut events: Vec<RawRecord> = Vec::new();
     plan.run::<Authorisation, _>(authorisation(), commands(), |record| {
-        let offset = events.len() as i64;
-        events.push(RawRecord { offset, ..read(&record) });
+        let offset = events.len();
+        events.push(read(offset, &record));
     });
     let feed = FeedCodec::new(1, Sizes::default(), RegistryIds::default(), "");
     plan.run::<Feed, _>(feed, events.into_iter(), drop).print(Feed::NAME);
@@ -203,11 +203,10 @@ fn sent(offset: usize, command: &AccountCommand) -> RawRecord {
     raw(offset, Some(command.account_id.as_str().into()), Some(value), headers)
 }
 
-/// What was published, as the next stage's consumer reads it.
-fn read(record: &Publish) -> RawRecord {
-    let mut headers = HeaderList::new();
-    record.headers.iter().for_each(|(name, value)| headers.push(name, value));
-    raw(0, record.key.clone(), record.value.clone(), headers)
+/// What was published, as the next stage's consumer reads it; copied, which leaves the spare room
+/// of its buffers behind.
+fn read(offset: usize, record: &Publish) -> RawRecord {
+    raw(offset, record.key.clone(), record.value.clone(), record.headers.clone())
 }
 
 fn raw(

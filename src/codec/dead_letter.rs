@@ -71,7 +71,7 @@ pub fn letter(origin: &Origin<'_>, topic_prefix: &str) -> Letter {
 /// The record's own headers, untouched and in order, then those of the failure.
 fn headers(origin: &Origin<'_>, topic_prefix: &str) -> HeaderList {
     let (raw, code) = (origin.raw, origin.poison.code);
-    let mut out = HeaderList::with_capacity(raw.headers.len() + 16);
+    let mut out = HeaderList::new();
     for (name, value) in raw.headers.iter().filter(|(name, _)| !OF_THE_FAILURE.contains(name)) {
         out.push(name, value);
     }

@@ -37,29 +37,13 @@ pub struct OutputId {
     pub index: i32,
 }
 
-impl OutputId {
-    /// Appends the text, once per output.
-    pub fn append(&self, text: &mut Vec<u8>) {
-        let SourcePos { incarnation, partition, offset } = self.source;
-        let numbers = [incarnation.into(), partition.into(), offset, self.index.into()];
-        for (place, number) in numbers.into_iter().enumerate() {
-            if place > 0 {
-                text.push(b':');
-            }
-            text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-        }
-        if let Some(key) = &self.key {
-            text.push(b':');
-            text.extend_from_slice(key.as_bytes());
-        }
-    }
-}
-
 impl fmt::Display for OutputId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = Vec::new();
-        self.append(&mut text);
-        f.write_str(std::str::from_utf8(&text).expect("numbers, colons and a text"))
+        write!(f, "{}:{}", self.source, self.index)?;
+        match &self.key {
+            Some(key) => write!(f, ":{key}"),
+            None => Ok(()),
+        }
     }
 }
 

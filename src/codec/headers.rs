@@ -80,7 +80,9 @@ impl HeaderList {
     }
 
     fn push_number(&mut self, name: &str, value: i64) {
-        self.push_text(name, itoa::Buffer::new().format(value));
+        self.push_parts(name, |text| {
+            let _ = write!(text, "{value}");
+        });
     }
 
     /// A value that is written in place.
@@ -188,7 +190,10 @@ pub struct Provenance<'a> {
 pub fn headers(of: &Provenance<'_>) -> HeaderList {
     let passed = PassedOn::from(of.cause);
     let mut out = HeaderList::with_capacity(OUTPUT_HEADERS_MAX);
-    out.push_parts(SRC, |text| of.id.append(text));
+    out.push_parts(SRC, |text| {
+        // Writing to a vector cannot fail.
+        let _ = write!(text, "{}", of.id);
+    });
     let id = Uuid::new_v5(&ID_NAMESPACE, out.get(SRC).unwrap_or_default());
     out.push_text(CE_ID, id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
     out.push_text(CE_SPECVERSION, "1.0");
@@ -202,7 +207,6 @@ pub fn headers(of: &Provenance<'_>) -> HeaderList {
     if let Some((seq, chain)) = of.link {
         out.push_number(SEQ, seq);
         out.push_parts(CHAIN, |text| {
-            // Writing to a vector cannot fail.
             let _ = write!(text, "{chain}");
         });
     }

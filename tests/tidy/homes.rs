@@ -27,7 +27,6 @@ pub const HOMES: &[(&str, &[&str])] = &[
     ("hyper_util", &["adapters/gateways/", "fake_gateway/"]),
     ("indicatif", &["console/"]),
     ("iso_currency", &["*"]),
-    ("itoa", &["codec/"]),
     ("jiff", &["*"]),
     ("libc", &["stack/"]),
     ("metrics", &["runtime/telemetry.rs", "runtime/board.rs", "adapters/http/"]),

@@ -27,6 +27,10 @@ use std::{
 /// Most records handed on at once: small enough that a partition's queue stays bounded.
 const BATCH_RECORDS: usize = 512;
 
+/// Headers that room is made for ahead: a record of very many is refused later and costs no more
+/// than its bytes until then.
+const HEADERS_USUAL_MAX: usize = 32;
+
 /// How long committed offsets and watermarks are waited for at an assignment.
 const LOOK_UP: Duration = Duration::from_secs(10);
 
@@ -279,7 +283,8 @@ pub(super) fn raw(message: &BorrowedMessage<'_>) -> RawRecord {
         Timestamp::NotAvailable => (-1, TimestampType::CreateTime),
     };
     let theirs = message.headers();
-    let mut headers = HeaderList::with_capacity(theirs.map_or(0, Headers::count));
+    let count = theirs.map_or(0, Headers::count);
+    let mut headers = HeaderList::with_capacity(count.min(HEADERS_USUAL_MAX));
     for header in theirs.into_iter().flat_map(Headers::iter) {
         headers.push(header.key, header.value);
     }
