@@ -40,6 +40,14 @@ pub fn bucket_of(key: &[u8], buckets: u32) -> u32 {
     u32::try_from(head % u64::from(buckets)).expect("a rest is below its divisor, a u32")
 }
 
+/// Rows that the heads of a bucket share.
+pub const SLOTS: u8 = 32;
+
+/// The slot of a key in its bucket: another part of the bucket's hash.
+pub fn slot_of(key: &[u8]) -> u8 {
+    Sha256::digest(key)[8] % SLOTS
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,10 +68,11 @@ mod tests {
         assert_eq!(partition_of(b"foobar", 64), 62);
     }
 
-    /// Goal: a bucket never moves. Method: SHA-256("abc") begins ba7816bf 8f01cfea.
+    /// Goal: neither a bucket nor a slot ever moves. Method: SHA-256("abc") begins ba7816bf 8f01cfea 41.
     #[test]
     fn buckets_are_fixed() {
         assert_eq!(bucket_of(b"abc", 16), 0xa);
         assert_eq!(bucket_of(b"abc", 1000), (0xba78_16bf_8f01_cfea_u64 % 1000) as u32);
+        assert_eq!(slot_of(b"abc"), 0x41 % 32);
     }
 }

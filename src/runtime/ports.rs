@@ -47,7 +47,7 @@ pub enum Table {
     },
 }
 
-/// One row of a batch; its write timestamp follows from `pos` alone.
+/// One row of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowWrite {
     pub key: Arc<str>,
@@ -73,10 +73,24 @@ impl RowWrite {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     pub seal: u64,
+    /// Position that the seal reaches through.
+    pub through: i64,
     pub index: usize,
     pub table: Table,
     pub bucket: u32,
     pub rows: Vec<RowWrite>,
+}
+
+impl Batch {
+    /// The position that a row's write timestamp is made of. A head is its key's state as of the
+    /// whole seal, whatever record changed it last, so the heads of a batch share one timestamp; the
+    /// other rows are versions and stand at their own.
+    pub fn stamp(&self, row: &RowWrite) -> i64 {
+        match self.table {
+            Table::Heads => self.through,
+            Table::Sides | Table::Reads { .. } => row.pos,
+        }
+    }
 }
 
 /// Asks for the newest version below `below` of one item that left the head.

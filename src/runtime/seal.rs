@@ -92,6 +92,7 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
             let bucket = bucket_of(row.key.as_bytes(), buckets);
             by_bucket.entry((table, bucket)).or_default().push(row);
         }
+        let through = self.applied;
         let mut batches = Vec::new();
         for ((table, bucket), rows) in by_bucket {
             let mut part = Vec::new();
@@ -101,14 +102,14 @@ impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
                 if bytes + size > self.limits.batch_bytes_max && !part.is_empty() {
                     let index = first_index + batches.len();
                     let rows = std::mem::take(&mut part);
-                    batches.push(Arc::new(Batch { seal, index, table, bucket, rows }));
+                    batches.push(Arc::new(Batch { seal, through, index, table, bucket, rows }));
                     bytes = 0;
                 }
                 bytes += size;
                 part.push(row);
             }
             let index = first_index + batches.len();
-            batches.push(Arc::new(Batch { seal, index, table, bucket, rows: part }));
+            batches.push(Arc::new(Batch { seal, through, index, table, bucket, rows: part }));
         }
         batches
     }

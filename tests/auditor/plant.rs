@@ -7,7 +7,7 @@ use super::{
         drop_event, edit, find, forge, insert, is_authorised, is_diverted, is_tick, origin, read,
         read_command, rewrite, written,
     },
-    good_run::{Rec, Run, codec},
+    good_run::{Rec, Run, StoredRow, codec},
 };
 use std::collections::BTreeMap;
 use tapline::{
@@ -24,6 +24,9 @@ use tapline::{
         time::LogTime,
     },
 };
+
+/// Some day of 2023.
+const CLOCK_US: i64 = 1_700_000_000_000_000;
 
 /// Changes the run; returns the id that must be named.
 pub type Plant = fn(&mut Run) -> String;
@@ -203,9 +206,14 @@ pub const CORRUPTIONS: &[(&str, &str, Plant)] = &[
         "head acc-2".into()
     }),
     ("row one minor unit off", "P4", row_off),
-    ("row written with a clock's time", "P4", |run| {
-        run.heads.get_mut("acc-4").expect("a row").pos += 1;
-        "head acc-4".into()
+    ("row written with a clock's time", "P4", |run| stamp(run, |_| CLOCK_US - (1 << 51))),
+    ("row stamped below its position", "P4", |run| stamp(run, |pos| pos - 1)),
+    ("row stamped past the end of the log", "P4", |run| stamp(run, |pos| pos + 1_000_000)),
+    ("older row with the newest timestamp", "P4", |run| {
+        let pos = run.heads["acc-3"].pos;
+        let former = StoredRow { pos, ..run.former_heads["acc-3"].clone() };
+        run.heads.insert("acc-3".into(), former);
+        "head acc-3".into()
     }),
     ("closed payment with another counter", "P4", side_off),
     ("offset one too high", "P5", |run| {
@@ -375,6 +383,13 @@ fn card_number(run: &mut Run) -> String {
 }
 
 // ------------------------------------------------------------- rows and letters
+
+/// A head's write timestamp becomes that of another position.
+fn stamp(run: &mut Run, of: fn(i64) -> i64) -> String {
+    let row = run.heads.get_mut("acc-4").expect("a row");
+    row.pos = of(row.pos);
+    "head acc-4".into()
+}
 
 fn row_off(run: &mut Run) -> String {
     let row = run.heads.get_mut("acc-0").expect("a row");

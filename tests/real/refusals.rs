@@ -77,9 +77,16 @@ pub fn at_start(ground: &Ground) {
     start(9, "forgetful table", &[], "store_schema");
     query(&site, &format!("DROP TABLE {table}"));
     start(10, "missing table", &[], "store_schema");
+    let table = format!("{}.authorisation_head", site.config.cassandra.keyspace);
+    query(&site, &format!("DROP TABLE {table}"));
+    let columns = "incarnation int, log_partition int, bucket int, key text, image blob";
+    let key = "PRIMARY KEY ((incarnation, log_partition, bucket), key)";
+    query(&site, &format!("CREATE TABLE {table} ({columns}, {key})"));
+    start(11, "heads of an older build", &[], "store_schema");
+    query(&site, &format!("DROP TABLE {table}"));
     site.install();
 
-    let mut worker = site.worker(11, &[]);
+    let mut worker = site.worker(12, &[]);
     watch::await_ready(&site, std::slice::from_mut(&mut worker), 60);
     worker.stop(Duration::from_secs(20));
 
@@ -97,7 +104,7 @@ pub fn at_start(ground: &Ground) {
     let group = site.config.kafka.group_prefix.clone();
     let named = [("kafka.topic_prefix", prefix.as_str()), ("kafka.group_prefix", group.as_str())];
     ground.named("anew", &named).install();
-    start(12, "topic made anew", &[], "cluster_changed");
+    start(13, "topic made anew", &[], "cluster_changed");
 }
 
 /// Goal: a server that is away is waited for, not refused. Method: an address where nobody listens

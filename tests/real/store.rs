@@ -7,7 +7,7 @@ use super::ground::Ground;
 use std::sync::Arc;
 use tapline::adapters::cassandra::store::{LogPartition, Store};
 use tapline::adapters::cassandra::{session::Session, settings::CassandraSettings};
-use tapline::codec::partitioner::bucket_of;
+use tapline::codec::partitioner::{bucket_of, slot_of};
 use tapline::runtime::ports::{Batch, RowWrite, SideRead, Table};
 
 const LOG: LogPartition = LogPartition { incarnation: 99, partition: 0 };
@@ -21,7 +21,8 @@ impl Bench<'_> {
     async fn write(&self, rows: Vec<RowWrite>) {
         let is_side = rows.iter().any(|row| row.item.is_some());
         let table = if is_side { Table::Sides } else { Table::Heads };
-        let batch = Batch { seal: 1, index: 0, table, bucket: self.bucket, rows };
+        let through = rows.iter().map(|row| row.pos).max().unwrap_or_default();
+        let batch = Batch { seal: 1, through, index: 0, table, bucket: self.bucket, rows };
         let failed = |error: &_| panic!("a write was not taken at once: {error}");
         self.store.write(LOG, &batch, failed).await.unwrap_or_else(|error| panic!("{error}"));
     }
@@ -65,11 +66,14 @@ pub fn adapters(ground: &Ground) {
             assert_eq!(bench.head("key").await.as_deref(), Some(&found[..]), "after {pos}");
         }
         let place = format!(
-            "incarnation = 99 AND log_partition = 0 AND bucket = {} AND key = 'key'",
-            bench.bucket
+            "incarnation = 99 AND log_partition = 0 AND bucket = {} AND slot = {}",
+            bench.bucket,
+            slot_of(b"key")
         );
         for foreign in [
-            format!("UPDATE {keyspace}.authorisation_head SET image = 0xff WHERE {place}"),
+            format!("UPDATE {keyspace}.authorisation_head SET images['key'] = 0xff WHERE {place}"),
+            format!("UPDATE {keyspace}.authorisation_head SET images = {{}} WHERE {place}"),
+            format!("DELETE images['key'] FROM {keyspace}.authorisation_head WHERE {place}"),
             format!("DELETE FROM {keyspace}.authorisation_head WHERE {place}"),
         ] {
             session.query_unpaged(foreign.as_str(), &[]).await.unwrap_or_else(|e| panic!("{e}"));
@@ -119,7 +123,7 @@ async fn read_rows(session: &Arc<Session>, settings: &CassandraSettings) {
         let bytes = bytes.as_bytes().into();
         let row = RowWrite { key: "reader".into(), item, order, pos, bytes };
         let table = Table::Reads { period: 24 };
-        let batch = Batch { seal: 1, index: 0, table, bucket: 3, rows: vec![row] };
+        let batch = Batch { seal: 1, through: 99, index: 0, table, bucket: 3, rows: vec![row] };
         let failed = |error: &_| panic!("a write was not taken at once: {error}");
         store.write(LOG, &batch, failed).await.unwrap_or_else(|error| panic!("{error}"));
     }

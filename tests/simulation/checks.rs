@@ -97,6 +97,11 @@ impl<S: Simulated> World<S> {
             self.check(equal, "P4 row is the fold's", || format!("p{number} {key} at {pos}"));
             let found = || format!("p{number} {key} at {pos}, outputs through {complete}");
             self.check(complete >= pos, "P2 outputs before state", found);
+            let stamp = batch.stamp(row);
+            let rows = &self.judges[number as usize].rows;
+            let next = (pos + 1..=stamp).find(|at| rows.contains_key(&(key.clone(), *at)));
+            let found = || format!("p{number} {key} at {pos}, next at {next:?}, stamped {stamp}");
+            self.check(pos <= stamp && next.is_none(), "P4 row is as of its stamp", found);
             for (at, item, bytes) in left.iter().filter(|version| version.0 <= pos) {
                 let stored = self.side_is_durable(number, &key, item, *at, bytes);
                 let found = || format!("p{number} {key} at {pos}: {item} at {at}");

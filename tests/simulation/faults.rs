@@ -236,7 +236,8 @@ impl<S: Simulated> World<S> {
         }
         let by_clock = sabotage::on(Bug::WallClockTimestamps);
         for row in &batch.rows {
-            let timestamp_us = if by_clock { clock_us } else { TIMESTAMP_FIRST_US + row.pos };
+            let stamped_us = TIMESTAMP_FIRST_US + batch.stamp(row);
+            let timestamp_us = if by_clock { clock_us } else { stamped_us };
             let place = (INCARNATION, number, batch.bucket);
             self.replicas[replica].write_row(place, batch.table, row, timestamp_us);
         }

@@ -6,8 +6,10 @@
 
 use super::{
     failure::StoreError,
+    heads::Heads,
     incarnations::Incarnation,
     months::{HOLDINGS, Months},
+    store::LogPartition,
 };
 use crate::codec::{
     avro::{Avro, RegistryIds},
@@ -21,7 +23,7 @@ use crate::domain::{
     ids::{AccountId, CustomerId},
     time::LogTime,
 };
-use crate::stages::feed::Head;
+use crate::stages::{Stage, feed};
 use scylla::{
     client::session::Session, serialize::row::SerializeRow, statement::prepared::PreparedStatement,
 };
@@ -41,7 +43,7 @@ pub struct FeedItems {
     select_first: PreparedStatement,
     select_same: PreparedStatement,
     select_older: PreparedStatement,
-    select_head: PreparedStatement,
+    heads: Heads,
     log: Incarnation,
 }
 
@@ -65,10 +67,6 @@ impl FeedItems {
                  WHERE incarnation = ? AND bucket = ? AND period = ? AND key = ?{rest} LIMIT ?"
             )
         };
-        let of_head = format!(
-            "SELECT image FROM {keyspace}.feed_head \
-             WHERE incarnation = ? AND log_partition = ? AND bucket = ? AND key = ?"
-        );
         let prepare = async |text: String| {
             let mut statement = session.prepare(text).await.map_err(StoreError::unreachable)?;
             statement.set_is_idempotent(true);
@@ -81,7 +79,7 @@ impl FeedItems {
             select_first: prepare(of_item("")).await?,
             select_same: prepare(of_item(" AND ordering = ? AND item > ?")).await?,
             select_older: prepare(of_item(" AND ordering < ?")).await?,
-            select_head: prepare(of_head).await?,
+            heads: Heads::open(session.clone(), keyspace, feed::Feed::NAME).await?,
             log: log.clone(),
             session,
         })
@@ -155,13 +153,10 @@ impl FeedItems {
     async fn standing(&self, id: &AccountId) -> Result<Option<(BalanceAfter, i64)>, StoreError> {
         let key = id.as_str().as_bytes();
         let partition = partition_of(key, self.log.partitions);
-        let bucket = bucket_of(key, self.log.buckets.unsigned_abs()) as i32;
-        let values = (self.log.number, partition, bucket, id.as_str());
-        let rows = self.session.execute_unpaged(&self.select_head, values).await?;
-        let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
-        let first = rows.maybe_first_row::<(Vec<u8>,)>().map_err(StoreError::unreadable)?;
-        let Some((image,)) = first else { return Ok(None) };
-        let head = Avro::of(Subject::FeedHead).decode::<Row<Head>>(&image, &self.ids);
+        let bucket = bucket_of(key, self.log.buckets.unsigned_abs());
+        let log = LogPartition { incarnation: self.log.number, partition };
+        let Some(image) = self.heads.one(log, bucket, id.as_str()).await? else { return Ok(None) };
+        let head = Avro::of(Subject::FeedHead).decode::<Row<feed::Head>>(&image, &self.ids);
         let row = head.map_err(StoreError::unreadable)?;
         Ok(row.state.balance.map(|balance| (balance, row.pos)))
     }

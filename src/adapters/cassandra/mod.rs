@@ -7,6 +7,7 @@
 pub mod clearing_files;
 pub mod failure;
 pub mod feed_items;
+mod heads;
 pub mod incarnations;
 pub mod months;
 pub mod push_targets;

@@ -1,10 +1,10 @@
 //! The store of one stage: heads and side rows in buckets.
 //!
-//! Owns the four statements of a stage and how often they are repeated. A write is the rows of one
-//! bucket in one unlogged batch, each row with the timestamp of its log position, repeated with the
-//! same bytes until acknowledged: a time-out says nothing about whether the write landed.
+//! Owns the statements of a stage and how often they are repeated. A write is the rows of one bucket
+//! in one unlogged batch, with timestamps made of log positions, repeated with the same bytes until
+//! acknowledged: a time-out says nothing about whether the write landed.
 
-use super::{failure::StoreError, settings::CassandraSettings};
+use super::{failure::StoreError, heads::Heads, settings::CassandraSettings};
 use crate::runtime::{
     failure::{Class, pauses},
     ports::{Batch, SideRead, Table},
@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 /// (pipeline.md section 4).
 const TIMESTAMP_BASE_US: i64 = 1 << 51;
 
-/// Rows read per page at takeover.
+/// Side rows read per page.
 const PAGE_ROWS: i32 = 5_000;
 
 pub fn timestamp_us(pos: i64) -> i64 {
@@ -40,9 +40,7 @@ pub struct LogPartition {
 
 pub struct Store {
     session: Arc<Session>,
-    select_heads: PreparedStatement,
-    select_head: PreparedStatement,
-    insert_head: PreparedStatement,
+    heads: Heads,
     insert_side: PreparedStatement,
     select_side: PreparedStatement,
     select_sides: PreparedStatement,
@@ -61,20 +59,7 @@ impl Store {
         let bucket = "incarnation = ? AND log_partition = ? AND bucket = ?";
         let prepare = async |text: String| prepare(&session, text).await;
         Ok(Self {
-            select_heads: prepare(format!(
-                "SELECT key, image FROM {keyspace}.{stage}_head WHERE {bucket}"
-            ))
-            .await?,
-            select_head: prepare(format!(
-                "SELECT image FROM {keyspace}.{stage}_head WHERE {bucket} AND key = ?"
-            ))
-            .await?,
-            insert_head: prepare(format!(
-                "INSERT INTO {keyspace}.{stage}_head \
-                 (incarnation, log_partition, bucket, key, image) \
-                 VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?"
-            ))
-            .await?,
+            heads: Heads::open(session.clone(), keyspace, stage).await?,
             insert_side: prepare(format!(
                 "INSERT INTO {keyspace}.{stage}_side \
                  (incarnation, log_partition, bucket, key, item, pos, image) \
@@ -107,21 +92,15 @@ impl Store {
         Ok(())
     }
 
-    /// Reads all heads of a bucket and hands them on page by page. Not repeated: a failure in the
+    /// Reads all heads of a bucket and hands them on, in no order. Not repeated: a failure in the
     /// middle is the caller's to repeat (loading the same row twice is harmless).
     pub async fn load_heads(
         &self,
         log: LogPartition,
         bucket: u32,
-        mut take: impl FnMut(Box<str>, Vec<u8>),
+        take: impl FnMut(Box<str>, Vec<u8>),
     ) -> Result<(), StoreError> {
-        let values = (log.incarnation, log.partition, bucket as i32);
-        let pager = self.session.execute_iter(self.select_heads.clone(), values).await?;
-        let mut rows = pager.rows_stream::<(String, Vec<u8>)>().map_err(StoreError::unreadable)?;
-        while let Some((key, image)) = rows.try_next().await.map_err(StoreError::unreachable)? {
-            take(key.into(), image);
-        }
-        Ok(())
+        self.heads.load(log, bucket, take).await
     }
 
     /// One head; `None` where the key has none.
@@ -131,11 +110,7 @@ impl Store {
         bucket: u32,
         key: &str,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let values = (log.incarnation, log.partition, bucket as i32, key);
-        let rows = self.session.execute_unpaged(&self.select_head, values).await?;
-        let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
-        let first = rows.maybe_first_row::<(Vec<u8>,)>().map_err(StoreError::unreadable)?;
-        Ok(first.map(|(image,)| image))
+        self.heads.one(log, bucket, key).await
     }
 
     /// All side rows of a bucket, newest version first per item.
@@ -184,38 +159,27 @@ impl Store {
         let _permit = self.in_flight.acquire().await;
         let mut statements = CqlBatch::new(BatchType::Unlogged);
         statements.set_is_idempotent(true);
-        let statement = match batch.table {
-            Table::Heads => &self.insert_head,
-            Table::Sides => &self.insert_side,
-            Table::Reads { .. } => self.insert_read.as_ref().expect("opened with its read model"),
-        };
-        for _ in &batch.rows {
-            statements.append_statement(statement.clone());
-        }
         let LogPartition { incarnation, partition } = log;
         let (bucket, rows) = (batch.bucket as i32, batch.rows.iter());
         match batch.table {
-            Table::Heads => {
-                let values = rows.map(|row| {
-                    let (key, image, at) = (&*row.key, row.bytes.as_ref(), timestamp_us(row.pos));
-                    (incarnation, partition, bucket, key, image, at)
-                });
-                self.session.batch(&statements, values.collect::<Vec<_>>()).await?;
-            }
+            Table::Heads => self.heads.write(statements, log, batch).await?,
             Table::Sides => {
                 let values = rows.map(|row| {
                     let (key, image, at) = (&*row.key, row.bytes.as_ref(), timestamp_us(row.pos));
                     let item = row.item.as_deref().unwrap_or_default();
                     (incarnation, partition, bucket, key, item, row.pos, image, at)
                 });
+                repeat(&mut statements, &self.insert_side, batch.rows.len());
                 self.session.batch(&statements, values.collect::<Vec<_>>()).await?;
             }
             Table::Reads { period } => {
+                let statement = self.insert_read.as_ref().expect("opened with its read model");
                 let values = rows.map(|row| {
                     let (key, image, at) = (&*row.key, row.bytes.as_ref(), timestamp_us(row.pos));
                     let item = row.item.as_deref().unwrap_or_default();
                     (incarnation, bucket, period, key, row.order, item, image, at)
                 });
+                repeat(&mut statements, statement, batch.rows.len());
                 self.session.batch(&statements, values.collect::<Vec<_>>()).await?;
             }
         }
@@ -243,7 +207,14 @@ impl Store {
     }
 }
 
-async fn prepare(session: &Session, text: String) -> Result<PreparedStatement, StoreError> {
+fn repeat(statements: &mut CqlBatch, statement: &PreparedStatement, times: usize) {
+    (0..times).for_each(|_| statements.append_statement(statement.clone()));
+}
+
+pub(super) async fn prepare(
+    session: &Session,
+    text: String,
+) -> Result<PreparedStatement, StoreError> {
     let prepared = session.prepare(text).await;
     let mut statement = prepared.map_err(|error| StoreError::Unreachable(error.to_string()))?;
     statement.set_is_idempotent(true);

@@ -122,6 +122,14 @@ pub async fn check(
                 "table {}.{table} does not exist; run `tapline tables apply --execute`",
                 settings.keyspace
             ))),
+            Some(0) if table.ends_with("_head") && !has_slots(session, settings, table).await? => {
+                refusals.push(refuse(format!(
+                    "table {}.{table} keeps one head a row, as builds before the first release \
+                     did; make the keyspace anew and begin at offset 0, or use another keyspace \
+                     and topic prefix",
+                    settings.keyspace
+                )));
+            }
             Some(0) => {}
             Some(seconds) => refusals.push(refuse(format!(
                 "table {}.{table} forgets rows after {seconds} s; set default_time_to_live to 0",
@@ -189,6 +197,19 @@ async fn table_ttl(
     let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
     let first = rows.maybe_first_row::<(Option<i32>,)>().map_err(StoreError::unreadable)?;
     Ok(first.map(|(ttl,)| ttl.unwrap_or(0)))
+}
+
+/// Whether a table of heads keeps many of them to a row.
+async fn has_slots(
+    session: &Session,
+    settings: &CassandraSettings,
+    table: &str,
+) -> Result<bool, StoreError> {
+    let statement = "SELECT column_name FROM system_schema.columns \
+                     WHERE keyspace_name = ? AND table_name = ? AND column_name = 'slot'";
+    let rows = session.query_unpaged(statement, (&settings.keyspace, table)).await?;
+    let rows = rows.into_rows_result().map_err(StoreError::unreadable)?;
+    Ok(rows.rows_num() > 0)
 }
 
 #[cfg(test)]

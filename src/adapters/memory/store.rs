@@ -36,10 +36,10 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// Writes a batch; each row's timestamp follows from its position.
+    /// Writes a batch, each row with the timestamp of its stamp.
     pub fn write(&mut self, incarnation: i32, partition: i32, batch: &Batch) {
         for row in &batch.rows {
-            let timestamp_us = TIMESTAMP_FIRST_US + row.pos;
+            let timestamp_us = TIMESTAMP_FIRST_US + batch.stamp(row);
             self.write_row((incarnation, partition, batch.bucket), batch.table, row, timestamp_us);
         }
     }
@@ -123,7 +123,7 @@ mod tests {
                 (Table::Sides, RowWrite::side("a".into(), item.into(), pos, bytes.into()))
             }
         };
-        Batch { seal: 0, index: 0, table, bucket: 3, rows: vec![row] }
+        Batch { seal: 0, through: pos, index: 0, table, bucket: 3, rows: vec![row] }
     }
 
     /// Goal: the later position wins whatever the order, repeats are no-ops, side versions are

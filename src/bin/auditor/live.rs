@@ -27,6 +27,9 @@ use tapline::adapters::{
 };
 
 const PAGE_ROWS: i32 = 2_000;
+
+/// Rows that hold many heads.
+const PAGE_SLOTS: i32 = 8;
 /// A command's outputs are in the log well within this, or the pipeline is not at rest.
 const SETTLING: Duration = Duration::from_secs(2);
 /// Required by the settings; a reader joins no group.
@@ -239,25 +242,34 @@ async fn rows(sources: &Sources, has_feed: bool, evidence: &mut Evidence) -> Res
     let (keyspace, all) = (&sources.keyspace, sources.all_replicas);
     let prefix = &sources.topic_prefix;
     evidence.incarnation = incarnation(&session, keyspace, prefix, COMMANDS).await?;
-    let columns = "incarnation, log_partition, bucket, key";
+    let bucket = "incarnation, log_partition, bucket";
+    // Images and their times are two lists in the order of the keys.
     let heads =
-        format!("SELECT {columns}, writetime(image), image FROM {keyspace}.authorisation_head");
-    type Head = (i32, i32, i32, String, Option<i64>, Vec<u8>);
-    each(&session, heads, all, |(incarnation, partition, bucket, key, at_us, image): Head| {
-        evidence.heads.push(StoredRow {
-            incarnation,
-            partition,
-            bucket,
-            key: key.into(),
-            item: None,
-            pos: None,
-            written_at_us: at_us,
-            image: image.into(),
-        });
-    })
+        format!("SELECT {bucket}, writetime(images), images FROM {keyspace}.authorisation_head");
+    type Slot = (i32, i32, i32, Option<Vec<i64>>, BTreeMap<String, Vec<u8>>);
+    each(
+        &session,
+        heads,
+        PAGE_SLOTS,
+        all,
+        |(incarnation, partition, bucket, times_us, images): Slot| {
+            let mut times_us = times_us.unwrap_or_default().into_iter();
+            evidence.heads.extend(images.into_iter().map(|(key, image)| StoredRow {
+                incarnation,
+                partition,
+                bucket,
+                key: key.into(),
+                item: None,
+                pos: None,
+                written_at_us: times_us.next(),
+                image: image.into(),
+            }));
+        },
+    )
     .await?;
     let sides = format!(
-        "SELECT {columns}, writetime(image), image, item, pos FROM {keyspace}.authorisation_side"
+        "SELECT {bucket}, key, writetime(image), image, item, pos \
+         FROM {keyspace}.authorisation_side"
     );
     type Side = (i32, i32, i32, String, Option<i64>, Vec<u8>, String, i64);
     let take = |(incarnation, partition, bucket, key, at_us, image, item, pos): Side| {
@@ -272,7 +284,7 @@ async fn rows(sources: &Sources, has_feed: bool, evidence: &mut Evidence) -> Res
             image: image.into(),
         });
     };
-    each(&session, sides, all, take).await?;
+    each(&session, sides, PAGE_ROWS, all, take).await?;
     if !has_feed {
         return Ok(());
     }
@@ -303,7 +315,7 @@ async fn feed_rows(session: &Session, keyspace: &str, all: bool) -> Result<Vec<F
             image: image.into(),
         });
     };
-    each(session, query, all, take).await?;
+    each(session, query, PAGE_ROWS, all, take).await?;
     Ok(rows)
 }
 
@@ -320,7 +332,7 @@ async fn incarnation(
     );
     let mut newest: Option<Incarnation> = None;
     type Row = (i32, String, Option<String>, Option<i32>, Option<i32>);
-    each(session, query, false, |(number, of, birth_id, partitions, buckets): Row| {
+    each(session, query, PAGE_ROWS, false, |(number, of, birth_id, partitions, buckets): Row| {
         if of == topic && newest.as_ref().is_none_or(|known| known.incarnation < number) {
             newest = Some(Incarnation {
                 incarnation: number,
@@ -338,6 +350,7 @@ async fn incarnation(
 async fn each<Row>(
     session: &Session,
     query: String,
+    page_rows: i32,
     all_replicas: bool,
     mut take: impl FnMut(Row),
 ) -> Result<(), String>
@@ -345,7 +358,7 @@ where
     Row: for<'f, 'm> scylla::deserialize::row::DeserializeRow<'f, 'm> + 'static,
 {
     let failed = |error: &dyn std::fmt::Display| format!("{query}: {error}");
-    let mut statement = Statement::new(query.clone()).with_page_size(PAGE_ROWS);
+    let mut statement = Statement::new(query.clone()).with_page_size(page_rows);
     if all_replicas {
         statement.set_consistency(Consistency::All);
     }

@@ -20,6 +20,8 @@ pub struct Rows<'a> {
     partition: i32,
     heads: BTreeMap<i64, Vec<&'a StoredRow>>,
     sides: BTreeMap<i64, Vec<&'a StoredRow>>,
+    /// Heads by their write timestamp's position, each with its own.
+    stamped: BTreeMap<i64, Vec<(&'a StoredRow, i64)>>,
     /// Newest side row of each item, by key and item.
     newest: HashMap<(&'a str, &'a str), &'a StoredRow>,
     pub positions: HashMap<&'a str, i64>,
@@ -37,6 +39,7 @@ impl<'a> Rows<'a> {
             partition,
             heads: BTreeMap::new(),
             sides: BTreeMap::new(),
+            stamped: BTreeMap::new(),
             newest: HashMap::new(),
             positions: HashMap::new(),
         };
@@ -47,7 +50,7 @@ impl<'a> Rows<'a> {
                 rows.unreadable(row, verdict);
                 continue;
             };
-            rows.written(row, pos, verdict);
+            rows.stamped(row, pos, verdict);
             rows.heads.entry(pos).or_default().push(row);
             rows.positions.insert(&row.key, pos);
         }
@@ -74,13 +77,26 @@ impl<'a> Rows<'a> {
         verdict.breach(Invariant::P4, place, id, "a row of a known schema", "unreadable bytes");
     }
 
-    /// The write timestamp is the position: that is what keeps a late writer harmless.
+    /// The write timestamp is a position: that is what keeps a late writer harmless. A side row's is
+    /// its own.
     fn written(&self, row: &StoredRow, pos: i64, verdict: &mut Verdict) {
         if let Some(at_us) = row.written_at_us {
             let expected = TIMESTAMP_BASE_US + pos;
             let at = (self.place(pos), &*name(row));
             verdict.same(Invariant::P4, at, "write timestamp", (expected, at_us));
         }
+    }
+
+    /// A head's write timestamp is a position up to which it is its key's state: its own or a later
+    /// one, with no record of the key between, or an older state could win over a newer one.
+    fn stamped(&mut self, row: &'a StoredRow, pos: i64, verdict: &mut Verdict) {
+        let Some(at_us) = row.written_at_us else { return };
+        let stamp = at_us - TIMESTAMP_BASE_US;
+        if stamp < pos {
+            let expected = format!("write timestamp {} or later", TIMESTAMP_BASE_US + pos);
+            verdict.breach(Invariant::P4, self.place(pos), name(row), expected, at_us.to_string());
+        }
+        self.stamped.entry(stamp).or_default().push((row, pos));
     }
 
     /// Compares the rows that stand at this position with the accounts as they are now.
@@ -108,6 +124,15 @@ impl<'a> Rows<'a> {
                 verdict.breach(Invariant::P4, place, name(row), expected, found);
             }
         }
+        for (row, pos) in self.stamps_through(offset) {
+            let doc = avro::read(HEAD, &row.image).ok();
+            let Some((doc, account)) = doc.zip(accounts.get(&row.key)) else { continue };
+            if self.head_difference(row, &doc.fields, account, pos).is_some() {
+                let found = format!("another state at {offset}, its write timestamp");
+                let expected = format!("the state of position {pos}");
+                verdict.breach(Invariant::P4, place, name(row), expected, found);
+            }
+        }
         for row in self.sides.remove(&offset).unwrap_or_default() {
             verdict.checked(Invariant::P4);
             let doc = avro::read(SIDE, &row.image).ok();
@@ -127,6 +152,15 @@ impl<'a> Rows<'a> {
                 verdict.breach(Invariant::P4, place, name(row), expected, found);
             }
         }
+    }
+
+    /// Heads whose timestamp the fold has come to, but for those that were compared there already.
+    fn stamps_through(&mut self, offset: i64) -> Vec<(&'a StoredRow, i64)> {
+        let later = self.stamped.split_off(&(offset + 1));
+        let due = std::mem::replace(&mut self.stamped, later);
+        let due =
+            due.into_iter().flat_map(|(stamp, rows)| rows.into_iter().map(move |it| (stamp, it)));
+        due.filter(|(stamp, (_, pos))| stamp > pos).map(|(_, row)| row).collect()
     }
 
     fn head_difference(
@@ -217,6 +251,13 @@ impl<'a> Rows<'a> {
             let found = format!("position {pos}");
             let expected = "the position of a record of this key";
             verdict.breach(Invariant::P4, self.place(pos), name(row), expected, found);
+        }
+        for (stamp, rows) in &self.stamped {
+            for (row, pos) in rows {
+                let found = format!("write timestamp of {stamp}");
+                let expected = "that of a position of the log";
+                verdict.breach(Invariant::P4, self.place(*pos), name(row), expected, found);
+            }
         }
     }
 }
