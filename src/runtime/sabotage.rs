@@ -25,6 +25,7 @@ bugs! {
     // Order of effects.
     StateBeforeAcks,
     RowsTakenAtSendTime,
+    HeadsStampedAtSendTime,
     CommitWhenSent,
     TimedOutBatchTakenAsDone,
     LaterSendsAfterAFailedOne,

@@ -198,10 +198,19 @@ impl OpenSeal {
 
 #[cfg(test)]
 impl<S: Stage, C: StageCodec<S>> Partition<S, C> {
-    /// The bug that the encoding at the seal avoids: rows as they are when they are sent.
+    /// The bugs that the encoding at the seal avoids: rows as they are when they are sent, and rows
+    /// that claim to be.
     fn take_rows_again(&mut self) {
         let Some(open) = &mut self.seal else { return };
-        if open.step != Step::OthersSent || !sabotage::on(Bug::RowsTakenAtSendTime) {
+        if open.step != Step::OthersSent {
+            return;
+        }
+        if sabotage::on(Bug::HeadsStampedAtSendTime) {
+            for batch in &mut open.heads {
+                Arc::make_mut(batch).through = self.applied;
+            }
+        }
+        if !sabotage::on(Bug::RowsTakenAtSendTime) {
             return;
         }
         for batch in &mut open.heads {
