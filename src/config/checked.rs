@@ -163,7 +163,7 @@ fn kafka(read: &mut Reader, profile: Profile, host: &str) -> KafkaSettings {
         tls_certificate_path: read.path("kafka.tls_certificate_path"),
         tls_key_path: read.path("kafka.tls_key_path"),
         tls_key_password: read.secret("kafka.tls_key_password"),
-        linger: read.duration("kafka.linger"),
+        linger: read.short_duration("kafka.linger"),
         compression: read.choice("kafka.compression").unwrap_or_default().to_owned(),
         properties: read.map("kafka.properties"),
         registry_ids_file: read.path("kafka.registry_ids_file"),

@@ -140,6 +140,15 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The same for a time that may be below a millisecond.
+    pub fn short_duration(&mut self, key: &str) -> Duration {
+        let text = self.text(key);
+        parse_short_duration(&text).unwrap_or_else(|| {
+            self.wrong(key, "is not a duration above zero", "write it as 1ms, 1500us or 20ms");
+            Duration::from_millis(1)
+        })
+    }
+
     pub fn duration_or_off(&mut self, key: &str) -> Option<Duration> {
         if self.text(key).trim().eq_ignore_ascii_case("off") {
             return None;
@@ -217,9 +226,35 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     (millis > 0).then(|| Duration::from_millis(millis))
 }
 
+/// The same, with `us` for microseconds.
+fn parse_short_duration(text: &str) -> Option<Duration> {
+    let Some(number) = text.trim().strip_suffix("us") else { return parse_duration(text) };
+    let micros = number.trim_end().parse::<u64>().ok()?;
+    (micros > 0).then(|| Duration::from_micros(micros))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Goal: short durations are durations and microseconds. Method: text, then microseconds.
+    #[test]
+    fn short_durations_know_microseconds() {
+        for (text, micros) in [
+            ("1500us", Some(1_500)),
+            (" 20 us ", Some(20)),
+            ("2ms", Some(2_000)),
+            ("1s", Some(1_000_000)),
+            ("0us", None),
+            ("1.5ms", None),
+            ("us", None),
+            ("-1us", None),
+            ("99999999999999999999us", None),
+        ] {
+            assert_eq!(parse_short_duration(text), micros.map(Duration::from_micros), "{text:?}");
+        }
+        assert_eq!(parse_duration("1500us"), None, "ticks and seals are counted in milliseconds");
+    }
 
     /// Goal: durations mean what they say. Method: text, then milliseconds.
     #[test]

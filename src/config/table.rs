@@ -111,7 +111,7 @@ pub const SETTINGS: &[Setting] = &[
     optional("kafka.tls_certificate_path", Kind::Text, "file with our certificate, for mutual TLS"),
     optional("kafka.tls_key_path", Kind::Text, "file with the key of our certificate"),
     optional("kafka.tls_key_password", Kind::Secret, "password of that key"),
-    required("kafka.linger", Kind::Duration, "1ms", "how long the producer gathers a batch; `5ms` to `20ms` where nobody waits for the answer"),
+    required("kafka.linger", Kind::Duration, "1ms", "how long the producer gathers a batch; `5ms` to `20ms` where nobody waits for the answer; `1500us` is one and a half"),
     required("kafka.compression", Kind::Choice(&["none", "lz4", "gzip", "snappy"]), "none", "of what we produce"),
     optional("kafka.properties", Kind::Map, "any other client property, except those that carry correctness"),
     optional("kafka.registry_ids_file", Kind::Text, "JSON file with the registry ids of our own schemas, to read the Confluent frame"),

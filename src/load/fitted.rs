@@ -16,18 +16,18 @@ fn partitions(cores: usize) -> String {
 /// What suits the benchmark, as keys and values; short waits where a reply is measured, longer ones
 /// where five stages follow each other and nobody waits.
 fn suited(what: What, cores: usize) -> Vec<(&'static str, String)> {
-    let few = |linger: &str| {
+    let few = |linger: &str, buckets: &str, seals: &str| {
         vec![
             ("kafka.partitions", partitions(cores)),
             ("kafka.linger", linger.to_owned()),
-            ("runtime.buckets_per_partition", "4".to_owned()),
-            ("runtime.seal_interval", "250ms".to_owned()),
+            ("runtime.buckets_per_partition", buckets.to_owned()),
+            ("runtime.seal_interval", seals.to_owned()),
         ]
     };
     match what {
-        What::Figures => few("2ms"),
+        What::Figures => few("1500us", "1", "50ms"),
         What::Feed => {
-            let mut settings = few("10ms");
+            let mut settings = few("10ms", "4", "250ms");
             settings.extend([
                 ("feed.buckets", "8".to_owned()),
                 ("kafka.properties.fetch.wait.max.ms", "20".to_owned()),

@@ -177,7 +177,8 @@ impl KafkaSettings {
     /// hence no time-out: a failed send ends the process instead.
     pub fn producer_properties(&self, stage: &str) -> BTreeMap<String, String> {
         let mut properties = self.connection_properties(stage);
-        let linger_ms = self.linger.as_millis().to_string();
+        // The client takes fractions.
+        let linger_ms = (self.linger.as_secs_f64() * 1e3).to_string();
         for (name, value) in [
             ("acks", "all"),
             ("enable.idempotence", "true"),
