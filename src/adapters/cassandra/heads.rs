@@ -1,8 +1,8 @@
 //! The heads of one stage as Cassandra keeps them: many to a row.
 //!
 //! Owns the shape of the tables `<stage>_head`. A bucket is a Cassandra partition, a slot one of its
-//! rows, a head one cell of the slot's map under the head's key: a cell costs the server half of
-//! what a row does (docs/adr/0019-heads-in-slots.md). Cells are added and never taken out, each with
+//! rows, a head one cell of the slot's map under the head's key: a cell costs the server two
+//! thirds of what a row does (docs/adr/0019-heads-in-slots.md). Cells are added and never taken out, each with
 //! its own write timestamp, so that the later position wins for each key.
 
 use super::{

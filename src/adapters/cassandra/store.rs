@@ -165,7 +165,8 @@ impl Store {
             Table::Heads => self.heads.write(statements, log, batch).await?,
             Table::Sides => {
                 let values = rows.map(|row| {
-                    let (key, image, at) = (&*row.key, row.bytes.as_ref(), timestamp_us(row.pos));
+                    let (key, image) = (&*row.key, row.bytes.as_ref());
+                    let at = timestamp_us(batch.stamp(row));
                     let item = row.item.as_deref().unwrap_or_default();
                     (incarnation, partition, bucket, key, item, row.pos, image, at)
                 });
@@ -175,7 +176,8 @@ impl Store {
             Table::Reads { period } => {
                 let statement = self.insert_read.as_ref().expect("opened with its read model");
                 let values = rows.map(|row| {
-                    let (key, image, at) = (&*row.key, row.bytes.as_ref(), timestamp_us(row.pos));
+                    let (key, image) = (&*row.key, row.bytes.as_ref());
+                    let at = timestamp_us(batch.stamp(row));
                     let item = row.item.as_deref().unwrap_or_default();
                     (incarnation, bucket, period, key, row.order, item, image, at)
                 });

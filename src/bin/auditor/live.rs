@@ -30,6 +30,7 @@ const PAGE_ROWS: i32 = 2_000;
 
 /// Rows that hold many heads.
 const PAGE_SLOTS: i32 = 8;
+
 /// A command's outputs are in the log well within this, or the pipeline is not at rest.
 const SETTLING: Duration = Duration::from_secs(2);
 /// Required by the settings; a reader joins no group.
@@ -247,26 +248,20 @@ async fn rows(sources: &Sources, has_feed: bool, evidence: &mut Evidence) -> Res
     let heads =
         format!("SELECT {bucket}, writetime(images), images FROM {keyspace}.authorisation_head");
     type Slot = (i32, i32, i32, Option<Vec<i64>>, BTreeMap<String, Vec<u8>>);
-    each(
-        &session,
-        heads,
-        PAGE_SLOTS,
-        all,
-        |(incarnation, partition, bucket, times_us, images): Slot| {
-            let mut times_us = times_us.unwrap_or_default().into_iter();
-            evidence.heads.extend(images.into_iter().map(|(key, image)| StoredRow {
-                incarnation,
-                partition,
-                bucket,
-                key: key.into(),
-                item: None,
-                pos: None,
-                written_at_us: times_us.next(),
-                image: image.into(),
-            }));
-        },
-    )
-    .await?;
+    let take = |(incarnation, partition, bucket, times_us, images): Slot| {
+        let mut times_us = times_us.unwrap_or_default().into_iter();
+        evidence.heads.extend(images.into_iter().map(|(key, image)| StoredRow {
+            incarnation,
+            partition,
+            bucket,
+            key: key.into(),
+            item: None,
+            pos: None,
+            written_at_us: times_us.next(),
+            image: image.into(),
+        }));
+    };
+    each(&session, heads, PAGE_SLOTS, all, take).await?;
     let sides = format!(
         "SELECT {bucket}, key, writetime(image), image, item, pos \
          FROM {keyspace}.authorisation_side"
